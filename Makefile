@@ -1,0 +1,87 @@
+# Every target sets up what it needs in .venv first; when that is done it costs nothing.
+
+# Which Python to take, for example PYTHON=python3.13. Empty: the first that will do.
+PYTHON ?=
+# Further arguments, for example ARGS='-k ledger -x' for `make test`, ARGS='--workers 4' for `make up`.
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint lock
+
+help: ## Say what there is.
+	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/ready ## Install everything into .venv.
+
+demo: .venv/ready ## Watch drops being posted, fought over, judged and paid.
+	@.venv/bin/clorp demo $(ARGS)
+
+up: .venv/ready ## Run everything on this machine until Ctrl-C.
+	@.venv/bin/clorp up $(ARGS)
+
+test: .venv/ready ## Run the tests.
+	.venv/bin/pytest $(ARGS)
+
+lint: .venv/ready ## Check style and types.
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# Prints a Python that will do. Each one is tried, not only looked up: a shim may have no Python behind it.
+define find_python
+new_enough='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'; \
+incomplete=; \
+for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+    "$$python" -c "$$new_enough" >/dev/null 2>&1 || continue; \
+    "$$python" -c 'import venv, ensurepip' >/dev/null 2>&1 && break; \
+    incomplete=$$python; \
+    python=; \
+done; \
+if ! "$$python" -c "$$new_enough" >/dev/null 2>&1; then \
+    if [ -n "$$incomplete" ]; then \
+        echo "$$incomplete lacks its venv module. On Debian and Ubuntu: apt install $$("$$incomplete" -c \
+            'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+    else \
+        echo "clorp needs Python 3.11 to 3.14, and found none as $(or $(PYTHON),python3). \
+Name one: make PYTHON=/path/to/python3.13" >&2; \
+    fi; \
+    exit 1; \
+fi
+endef
+
+# No stamp means that an earlier try was cut off somewhere: begin anew rather than trust what it left.
+.venv/ready: pyproject.toml requirements.lock
+	@set -eu; \
+	if [ ! -e $@ ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then \
+	    $(find_python); \
+	    echo "Setting up .venv with $$("$$python" --version), under a minute with a fair connection ..."; \
+	    "$$python" -m venv --clear .venv; \
+	else \
+	    echo "Bringing .venv up to date ..."; \
+	    rm $@; \
+	fi; \
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock; \
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	touch $@
+
+lock: .venv/ready ## Renew both lock files; ARGS=--upgrade takes newer releases.
+	@set -eu; \
+	trap 'rm -rf .venv/lock' EXIT; \
+	.venv/bin/python -m venv --clear .venv/lock; \
+	.venv/bin/python -m pip --python .venv/lock install --quiet uv; \
+	compile() { .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url $(ARGS) "$$@" pyproject.toml; }; \
+	compile --all-extras -o requirements.lock; \
+	compile -o requirements-server.lock
+
+.env: ## Make up passwords and keys for docker compose, unless there are some.
+	@set -eu; umask 077; $(find_python); \
+	"$$python" -c 'import base64, os, secrets; print( \
+	    f"POSTGRES_PASSWORD={secrets.token_hex(24)}", \
+	    f"REDIS_PASSWORD={secrets.token_hex(24)}", \
+	    f"CLORP_ENCRYPTION_KEYS={base64.urlsafe_b64encode(os.urandom(32)).decode()}", sep="\n")' > $@.new; \
+	mv $@.new $@; \
+	echo "wrote $@: keep it, the database knows its password"
