@@ -1,0 +1,175 @@
+"""What agents do: claim a slot, give it back, hand in an entry."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import accounts, db, lifecycle, settlement, slots
+from models.errors import (
+    CancellationRequested,
+    ClaimCooldown,
+    DropNotOpen,
+    Invalid,
+    NotFound,
+    OwnDrop,
+    RevisionCooldown,
+    TooManyOpenClaims,
+    UnknownFile,
+    WindowClosed,
+)
+from models.schema import Claim, Drop, Submission, User
+from models.settings import settings
+from models.states import Status
+from models.texts import Storable
+
+TEXT_MAX = 100_000  # characters
+FILES_MAX = 5
+NO_SHOW_WINDOW = timedelta(hours=1)
+NO_SHOW_PAUSE = timedelta(minutes=10)
+
+
+class Entry(BaseModel):
+    """What a competitor hands in."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+    text: Annotated[Storable, Field(max_length=TEXT_MAX)] = ""
+    files: list[Any] = Field(
+        default_factory=list, max_length=FILES_MAX, validation_alias=AliasChoices("files", "attachments")
+    )
+    agent_id: Annotated[UUID | None, Field(strict=False)] = Field(None, alias="agentId")
+
+
+def claim(session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None = None) -> Claim:
+    """Take a slot, or refresh the one already held, for `CLORP_CLAIM_TTL_SECONDS`.
+
+    Raises:
+        NotFound: no such drop, or not paid for yet.
+        OwnDrop, AgentNotYours: not the caller's to do.
+        DropNotOpen, WindowClosed, CancellationRequested, ArenaFull: too late.
+        TooManyOpenClaims, ClaimCooldown: too much.
+    """
+    drop, at, agent = _enter(session, user_id, job_id, agent_id)
+    if drop.status is not Status.OPEN:
+        raise DropNotOpen(job_status=drop.status)
+    if at >= _closes(drop):
+        raise WindowClosed
+    slots.expire(session, drop, at)
+    mine = slots.of(session, drop, user_id)
+    if mine and mine.state == "submitted":
+        return mine
+    if drop.cancel_requested_at:
+        raise CancellationRequested
+    expires_at = min(at + timedelta(seconds=settings().claim_ttl_seconds), _closes(drop))
+    if mine:
+        mine.expires_at, mine.agent_id = expires_at, agent
+        return mine
+    _require_pace(session, user_id, at)
+    return slots.take(session, drop, user_id, agent, expires_at)
+
+
+def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple[Submission, Drop]:
+    """Hand in an entry, or replace it; the last of a full set closes the window at once.
+
+    Raises:
+        Invalid, UnknownFile: nothing handed in, or not the caller's file.
+        NotFound, OwnDrop, AgentNotYours: as `claim`.
+        WindowClosed, ArenaFull, CancellationRequested: too late.
+        RevisionCooldown: revised a moment ago.
+    """
+    if entry.files:
+        raise UnknownFile
+    if not entry.text.strip():
+        raise Invalid("An entry needs text or files.", errors=[{"field": "text", "message": "is missing"}])
+    drop, at, agent = _enter(session, user_id, job_id, entry.agent_id)
+    if drop.status is not Status.OPEN or at >= _closes(drop):
+        raise WindowClosed(job_status=drop.status)
+    slots.expire(session, drop, at)
+    query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
+    submission = session.scalars(query).one_or_none()
+    if submission:
+        _revise(submission, entry, at)
+    else:
+        submission = _first(session, drop, user_id, agent, entry, at)
+    session.flush()
+    settlement.settle_window(session, drop, at)
+    return submission, drop
+
+
+def _enter(
+    session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None
+) -> tuple[Drop, datetime, UUID]:
+    """The locked drop, the clock read after the lock, and the agent to compete as."""
+    drop = lifecycle.lock(session, job_id)
+    if drop.opened_at is None:  # never paid for
+        raise NotFound
+    if drop.sender_id == user_id:
+        raise OwnDrop
+    return drop, db.now(session), accounts.agent_for(session, user_id, agent_id)
+
+
+def _closes(drop: Drop) -> datetime:
+    assert drop.window_closes_at is not None, "a drop that was opened has a window"
+    return drop.window_closes_at
+
+
+def _first(
+    session: Session, drop: Drop, user_id: UUID, agent_id: UUID, entry: Entry, at: datetime
+) -> Submission:
+    claim = slots.of(session, drop, user_id)
+    if claim is None:
+        if drop.cancel_requested_at:
+            raise CancellationRequested
+        claim = slots.take(session, drop, user_id, agent_id, _closes(drop))
+    claim.state = "submitted"
+    submission = Submission(
+        job_id=drop.id,
+        user_id=user_id,
+        agent_id=agent_id if entry.agent_id else claim.agent_id,
+        claim_id=claim.id,
+        body=entry.text,
+        revision=1,
+        created_at=at,
+        revised_at=at,
+    )
+    session.add(submission)
+    return submission
+
+
+def _revise(submission: Submission, entry: Entry, at: datetime) -> None:
+    if submission.body == entry.text:
+        return
+    ready_at = submission.revised_at + timedelta(seconds=settings().revision_cooldown_seconds)
+    if at < ready_at:
+        raise RevisionCooldown(retry_after=_seconds(ready_at - at))
+    submission.body = entry.text
+    submission.revision += 1
+    submission.revised_at = at
+
+
+def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:
+    """No hoarding of slots, no serial no-shows. Locks the user: two drops may be claimed at once."""
+    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    idle = select(Claim.expires_at).where(
+        Claim.user_id == user_id, Claim.state == "held", Claim.expires_at > at
+    )
+    ends = sorted(session.scalars(idle))
+    if len(ends) >= settings().max_idle_claims:
+        raise TooManyOpenClaims(retry_after=_seconds(ends[0] - at))
+    if limit := settings().no_show_limit:
+        missed = select(func.count(), func.max(Claim.expires_at)).where(
+            Claim.user_id == user_id,
+            Claim.state.in_(("held", "expired")),
+            Claim.expires_at.between(at - NO_SHOW_WINDOW, at),
+        )
+        count, last = session.execute(missed).one()
+        if count >= limit and at < last + NO_SHOW_PAUSE:
+            raise ClaimCooldown(retry_after=_seconds(last + NO_SHOW_PAUSE - at))
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds()) + 1  # whole seconds, never too early

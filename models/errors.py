@@ -1,0 +1,208 @@
+"""Everything that can be refused, as classes with a stable code and a sentence to act on.
+
+    ClorpError
+    ├── Invalid             the request itself is wrong
+    │   ├── UnknownFile
+    │   └── NotCancellable
+    ├── Unauthenticated     no key, or not one of ours
+    ├── InsufficientBalance
+    ├── Forbidden           known, but not yours to do
+    │   ├── OwnDrop
+    │   ├── AgentNotYours
+    │   └── SendersOnly
+    ├── NotFound            missing, or hidden from you: the two look alike
+    ├── Conflict            right in itself, too late or at odds with the state
+    │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
+    │   ├── DropEnded
+    │   └── NameTaken
+    ├── TooMany             come back in `retry_after` seconds
+    │   ├── TooManyOpenClaims, TooManyPending
+    │   └── ClaimCooldown, RevisionCooldown
+    └── Unavailable         the server lacks something; not your fault
+
+Codes are contract, sentences are not. What number HTTP gives each family stands in `web.errors`.
+"""
+
+from typing import Any
+from uuid import UUID
+
+
+class ClorpError(Exception):
+    """A refusal. `code` is stable, `str(error)` is for people, `details` are extra JSON fields."""
+
+    code = "error"
+    sentence = "The request was refused."
+
+    def __init__(self, sentence: str | None = None, **details: Any) -> None:
+        super().__init__(sentence or self.sentence)
+        self.details = details
+
+
+class Invalid(ClorpError):
+    """The request is malformed; `errors` may list `{"field", "message"}`."""
+
+    code = "invalid_request"
+    sentence = "The request is not valid."
+
+
+class UnknownFile(Invalid):
+    """A file key that is not an upload of the caller."""
+
+    code = "unknown_file"
+    sentence = "A file key names no upload of yours."
+
+
+class NotCancellable(Invalid):
+    """Cancel came after the window closed."""
+
+    code = "not_cancellable"
+    sentence = "The drop can no longer be cancelled: its window has closed."
+
+
+class Unauthenticated(ClorpError):
+    """No key, a malformed one, an unknown or a revoked one."""
+
+    code = "unauthenticated"
+    sentence = "Authentication required"
+
+
+class InsufficientBalance(ClorpError):
+    """The wallet holds less than the bounty; `required` and `available` are cents."""
+
+    code = "insufficient_balance"
+    sentence = "Your balance does not cover the bounty. Top up your wallet, then pay the drop."
+
+    def __init__(self, job_id: UUID, *, required: int, available: int) -> None:
+        waiting = str(job_id)
+        super().__init__(
+            payment_required=True, id=waiting, job_id=waiting, required=required, available=available
+        )
+
+
+class Forbidden(ClorpError):
+    """You may know of it, but not do this."""
+
+    code = "forbidden"
+    sentence = "You may not do this."
+
+
+class OwnDrop(Forbidden):
+    """Nobody competes for their own bounty."""
+
+    code = "own_drop"
+    sentence = "This is your own drop; you cannot compete in it."
+
+
+class AgentNotYours(Forbidden):
+    """`agentId` names no agent of the caller."""
+
+    code = "agent_not_yours"
+    sentence = "That agent is not yours."
+
+
+class SendersOnly(Forbidden):
+    """Only the sender of a drop may do this."""
+
+    code = "senders_only"
+    sentence = "Only the sender of this drop may do this."
+
+
+class NotFound(ClorpError):
+    """Missing or hidden; one body for both, so that nothing can be probed."""
+
+    code = "not_found"
+    sentence = "There is nothing here, or nothing you may see."
+
+
+class Conflict(ClorpError):
+    """The state does not allow it (any more)."""
+
+    code = "conflict"
+    sentence = "The state of the drop does not allow this."
+
+
+class DropNotOpen(Conflict):
+    """The drop is over or not yet open."""
+
+    code = "drop_not_open"
+    sentence = "This drop is not open."
+
+
+class WindowClosed(Conflict):
+    """Too late, by the database's clock."""
+
+    code = "window_closed"
+    sentence = "The window of this drop has closed."
+
+
+class ArenaFull(Conflict):
+    """Every slot is taken."""
+
+    code = "arena_full"
+    sentence = "Every slot of this drop is taken. A slot frees itself when a claim runs out."
+
+
+class CancellationRequested(Conflict):
+    """The sender is calling the drop off; nobody new comes in."""
+
+    code = "cancellation_requested"
+    sentence = "The sender has asked to cancel this drop; it takes no new competitors."
+
+
+class DropEnded(Conflict):
+    """Paying for a drop that is already over."""
+
+    code = "drop_ended"
+    sentence = "This drop has already ended."
+
+
+class NameTaken(Conflict):
+    """Names of users are unique."""
+
+    code = "name_taken"
+    sentence = "That name is taken."
+
+
+class TooMany(ClorpError):
+    """Slow down; `retry_after` says how many seconds."""
+
+    code = "too_many_requests"
+    sentence = "Too many requests."
+
+    def __init__(self, sentence: str | None = None, *, retry_after: int, **details: Any) -> None:
+        super().__init__(sentence, retry_after=retry_after, **details)
+
+
+class TooManyOpenClaims(TooMany):
+    """The caller holds as many idle claims as allowed."""
+
+    code = "too_many_open_claims"
+    sentence = "You hold as many claims without an entry as allowed. Submit to one of them first."
+
+
+class ClaimCooldown(TooMany):
+    """The caller let several claims run out."""
+
+    code = "claim_cooldown"
+    sentence = "You let several claims run out without an entry; you can claim again after a pause."
+
+
+class TooManyPending(TooMany):
+    """The sender already has as many unpaid drops as allowed."""
+
+    code = "too_many_pending"
+    sentence = "Too many of your drops wait for payment. Pay or cancel one of them first."
+
+
+class RevisionCooldown(TooMany):
+    """Revisions of one entry come too fast."""
+
+    code = "revision_cooldown"
+    sentence = "You revised this entry a moment ago; wait before the next revision."
+
+
+class Unavailable(ClorpError):
+    """Something the server needs is missing or away."""
+
+    code = "unavailable"
+    sentence = "The service is not available at the moment."

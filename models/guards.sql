@@ -1,0 +1,273 @@
+-- What a table definition cannot refuse: triggers, and the views that operators audit with.
+-- Belongs to schema.py; the code holds the same rules, this is the wall behind it.
+
+-- Lifecycle ---------------------------------------------------------------------------------
+
+-- The moves of states.py, as data.
+CREATE TABLE job_transitions (
+    from_status text NOT NULL,
+    to_status text NOT NULL,
+    PRIMARY KEY (from_status, to_status)
+);
+INSERT INTO job_transitions VALUES
+    ('pending_payment', 'open'),
+    ('pending_payment', 'cancelled'),
+    ('open', 'ranking'),
+    ('open', 'cancelled'),
+    ('open', 'failed'),
+    ('ranking', 'completed'),
+    ('ranking', 'failed'),
+    ('completed', 'verified');
+
+CREATE FUNCTION jobs_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status <> 'pending_payment' THEN
+            RAISE EXCEPTION 'a drop begins as pending_payment, not %', NEW.status
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'jobs_transition';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.status <> OLD.status AND NOT EXISTS (
+        SELECT FROM job_transitions WHERE from_status = OLD.status AND to_status = NEW.status
+    ) THEN
+        RAISE EXCEPTION 'a drop never goes from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'jobs_transition';
+    END IF;
+    -- What was agreed when the drop was made stays as agreed.
+    IF (NEW.sender_id, NEW.prompt, NEW.price_cents, NEW.fee_bps, NEW.fee_flat_cents, NEW.max_claims,
+        NEW.time_limit_seconds, NEW.min_grade)
+       IS DISTINCT FROM
+       (OLD.sender_id, OLD.prompt, OLD.price_cents, OLD.fee_bps, OLD.fee_flat_cents, OLD.max_claims,
+        OLD.time_limit_seconds, OLD.min_grade)
+       OR OLD.opened_at IS NOT NULL AND (NEW.opened_at, NEW.window_closes_at)
+          IS DISTINCT FROM (OLD.opened_at, OLD.window_closes_at)
+       OR OLD.status IN ('completed', 'verified') AND (NEW.winning_submission_id, NEW.grade)
+          IS DISTINCT FROM (OLD.winning_submission_id, OLD.grade)
+    THEN
+        RAISE EXCEPTION 'the terms of drop % are frozen', OLD.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'jobs_frozen';
+    END IF;
+    -- A lease of the sweep is no change that anyone outside would call one.
+    IF (NEW.status, NEW.cancel_requested_at) IS DISTINCT FROM (OLD.status, OLD.cancel_requested_at) THEN
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER jobs_guard BEFORE INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION jobs_guard();
+
+-- Competitors -------------------------------------------------------------------------------
+
+CREATE FUNCTION claims_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    drop_row record;
+BEGIN
+    SELECT sender_id, max_claims INTO drop_row FROM jobs WHERE id = NEW.job_id;
+    IF NEW.slot > drop_row.max_claims THEN
+        RAISE EXCEPTION 'drop % has % slots', NEW.job_id, drop_row.max_claims
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'claims_max';
+    END IF;
+    IF NEW.user_id = drop_row.sender_id THEN
+        RAISE EXCEPTION 'a sender does not compete in their own drop'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'claims_own_drop';
+    END IF;
+    -- Else its slot would be free for one competitor more than there are slots.
+    IF TG_OP = 'UPDATE' AND OLD.state = 'submitted' AND NEW.state <> 'submitted' THEN
+        RAISE EXCEPTION 'claim % has an entry', OLD.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'claims_submitted';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER claims_guard BEFORE INSERT OR UPDATE ON claims FOR EACH ROW EXECUTE FUNCTION claims_guard();
+
+CREATE FUNCTION submissions_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    drop_row record;
+BEGIN
+    SELECT status, window_closes_at INTO drop_row FROM jobs WHERE id = NEW.job_id;
+    IF TG_OP = 'INSERT' OR (NEW.body, NEW.revised_at) IS DISTINCT FROM (OLD.body, OLD.revised_at) THEN
+        IF drop_row.status <> 'open' OR NEW.revised_at >= drop_row.window_closes_at THEN
+            RAISE EXCEPTION 'the window of drop % has closed', NEW.job_id
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'submissions_window';
+        END IF;
+    ELSIF drop_row.status <> 'ranking' THEN
+        RAISE EXCEPTION 'drop % is not being ranked', NEW.job_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'submissions_verdict';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER submissions_guard BEFORE INSERT OR UPDATE ON submissions
+    FOR EACH ROW EXECUTE FUNCTION submissions_guard();
+
+-- Money -------------------------------------------------------------------------------------
+
+-- From what kind of account to what kind each kind of transfer goes.
+CREATE TABLE transfer_routes (
+    kind text PRIMARY KEY,
+    debit_kind text NOT NULL,
+    credit_kind text NOT NULL
+);
+INSERT INTO transfer_routes VALUES
+    ('credit', 'world', 'wallet'),
+    ('hold', 'wallet', 'escrow'),
+    ('refund', 'escrow', 'wallet'),
+    ('payout', 'escrow', 'wallet'),
+    ('fee', 'escrow', 'fees');
+
+-- The transfers that go another way, or through the escrow of another drop than their own.
+CREATE VIEW misrouted_transfers AS
+    SELECT t.id, t.kind, d.kind AS debit_kind, c.kind AS credit_kind
+    FROM transfers t JOIN accounts d ON d.id = t.debit_id JOIN accounts c ON c.id = t.credit_id
+    WHERE (t.kind, d.kind, c.kind) NOT IN (SELECT kind, debit_kind, credit_kind FROM transfer_routes)
+        OR coalesce(d.job_id, c.job_id) IS DISTINCT FROM t.job_id;
+
+CREATE FUNCTION transfers_post() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM misrouted_transfers WHERE id = NEW.id) THEN
+        RAISE EXCEPTION 'no % goes from % to %', NEW.kind, NEW.debit_id, NEW.credit_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'transfers_route';
+    END IF;
+    UPDATE accounts SET balance_cents = balance_cents - NEW.amount_cents
+        WHERE id = NEW.debit_id AND balance_cents IS NOT NULL;
+    UPDATE accounts SET balance_cents = balance_cents + NEW.amount_cents
+        WHERE id = NEW.credit_id AND balance_cents IS NOT NULL;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER transfers_post AFTER INSERT ON transfers FOR EACH ROW EXECUTE FUNCTION transfers_post();
+
+CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_append_only';
+END $$;
+CREATE TRIGGER transfers_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- A balance moves only inside transfers_post (trigger depth 2), and begins at nothing.
+CREATE FUNCTION accounts_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND NEW.balance_cents <> 0
+       OR TG_OP = 'UPDATE' AND (pg_trigger_depth() < 2
+          OR (NEW.id, NEW.kind, NEW.user_id, NEW.job_id)
+             IS DISTINCT FROM (OLD.id, OLD.kind, OLD.user_id, OLD.job_id))
+    THEN
+        RAISE EXCEPTION 'balances change only through transfers'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_by_transfer';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER accounts_guard BEFORE INSERT OR UPDATE ON accounts
+    FOR EACH ROW EXECUTE FUNCTION accounts_guard();
+
+-- At commit, status and escrow agree: the whole bounty while the drop lives, nothing before and after.
+CREATE FUNCTION escrow_agrees() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    drop_id uuid;
+    drop_row record;
+    held bigint;
+    paid boolean;
+BEGIN
+    IF TG_TABLE_NAME = 'jobs' THEN drop_id := NEW.id; ELSE drop_id := NEW.job_id; END IF;
+    SELECT status, price_cents INTO drop_row FROM jobs WHERE id = drop_id;
+    SELECT coalesce(sum(balance_cents), 0) INTO held FROM accounts WHERE job_id = drop_id;
+    SELECT EXISTS (SELECT FROM transfers WHERE job_id = drop_id AND kind = 'payout') INTO paid;
+    IF held <> (CASE WHEN drop_row.status IN ('open', 'ranking', 'completed') THEN drop_row.price_cents ELSE 0 END)
+       OR paid <> (drop_row.status = 'verified')
+    THEN
+        RAISE EXCEPTION 'drop % is % with % cents in escrow (paid out: %)', drop_id, drop_row.status, held, paid
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'escrow_agrees';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER jobs_escrow AFTER INSERT OR UPDATE OF status ON jobs
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION escrow_agrees();
+CREATE CONSTRAINT TRIGGER transfers_escrow AFTER INSERT ON transfers
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.job_id IS NOT NULL) EXECUTE FUNCTION escrow_agrees();
+
+INSERT INTO accounts (id, kind) VALUES
+    ('00000000-0000-7000-8000-000000000001', 'world'), -- where money comes from: minus what came in
+    ('00000000-0000-7000-8000-000000000002', 'fees');
+
+-- Audit -------------------------------------------------------------------------------------
+
+CREATE VIEW audit_transfers AS
+    SELECT id, kind, job_id, debit_id, credit_id, amount_cents, created_at FROM transfers;
+
+CREATE VIEW audit_accounts AS
+    SELECT a.id, a.kind, u.name AS owner, a.job_id,
+        coalesce(
+            a.balance_cents,
+            (SELECT coalesce(sum(amount_cents), 0) FROM transfers WHERE credit_id = a.id)
+            - (SELECT coalesce(sum(amount_cents), 0) FROM transfers WHERE debit_id = a.id)
+        )::bigint AS balance_cents
+    FROM accounts a LEFT JOIN users u ON u.id = a.user_id;
+
+CREATE VIEW audit_violations(rule, detail) AS
+    SELECT 'sum_zero', format('all accounts together hold %s cents', sum(balance_cents))
+    FROM audit_accounts HAVING sum(balance_cents) <> 0
+UNION ALL
+    SELECT 'balance_drift', format('%s account %s says %s cents, its transfers say %s', a.kind, a.id,
+        a.balance_cents, t.cents)
+    FROM accounts a CROSS JOIN LATERAL (
+        SELECT coalesce(sum(CASE WHEN credit_id = a.id THEN amount_cents ELSE -amount_cents END), 0) AS cents
+        FROM transfers WHERE a.id IN (credit_id, debit_id)
+    ) t WHERE a.balance_cents <> t.cents
+UNION ALL
+    SELECT 'negative_balance', format('%s account %s holds %s cents', kind, id, balance_cents)
+    FROM accounts WHERE balance_cents < 0
+UNION ALL
+    SELECT 'escrow_disagrees', format('drop %s is %s, priced %s, with %s cents in escrow', j.id, j.status,
+        j.price_cents, coalesce(a.balance_cents, 0))
+    FROM jobs j LEFT JOIN accounts a ON a.job_id = j.id
+    WHERE coalesce(a.balance_cents, 0)
+        <> CASE WHEN j.status IN ('open', 'ranking', 'completed') THEN j.price_cents ELSE 0 END
+UNION ALL
+    SELECT 'settled_once', format('drop %s is %s with %s holds, %s payouts, %s refunds', j.id, j.status,
+        t.holds, t.payouts, t.refunds)
+    FROM jobs j CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE kind = 'hold') AS holds,
+            count(*) FILTER (WHERE kind = 'payout') AS payouts,
+            count(*) FILTER (WHERE kind = 'refund') AS refunds
+        FROM transfers WHERE job_id = j.id
+    ) t
+    WHERE t.holds <> CASE WHEN j.opened_at IS NULL THEN 0 ELSE 1 END
+        OR t.payouts <> CASE WHEN j.status = 'verified' THEN 1 ELSE 0 END
+        OR t.refunds <> CASE WHEN j.opened_at IS NOT NULL AND j.status IN ('cancelled', 'failed') THEN 1 ELSE 0 END
+UNION ALL
+    SELECT 'payout_amount', format('drop %s paid %s of %s cents, fee %s', j.id, p.amount_cents, j.price_cents,
+        coalesce(f.amount_cents, 0))
+    FROM jobs j JOIN transfers p ON p.job_id = j.id AND p.kind = 'payout'
+    LEFT JOIN transfers f ON f.job_id = j.id AND f.kind = 'fee'
+    WHERE p.amount_cents <> j.price_cents - j.fee_cents OR coalesce(f.amount_cents, 0) <> j.fee_cents
+UNION ALL
+    SELECT 'payee', format('the payout of drop %s did not go to its rank 1', p.job_id)
+    FROM transfers p JOIN jobs j ON j.id = p.job_id JOIN accounts a ON a.id = p.credit_id
+    WHERE p.kind = 'payout' AND NOT EXISTS (
+        SELECT FROM submissions s WHERE s.id = j.winning_submission_id AND s.job_id = j.id AND s.rank = 1
+            AND s.user_id = a.user_id AND s.user_id <> j.sender_id)
+UNION ALL
+    SELECT 'refundee', format('the refund of drop %s did not go to its sender', t.job_id)
+    FROM transfers t JOIN jobs j ON j.id = t.job_id JOIN accounts a ON a.id = t.credit_id
+    WHERE t.kind = 'refund' AND (a.user_id IS DISTINCT FROM j.sender_id OR t.amount_cents <> j.price_cents)
+UNION ALL
+    SELECT 'route', format('transfer %s, a %s, goes from a %s to a %s', id, kind, debit_kind, credit_kind)
+    FROM misrouted_transfers
+UNION ALL
+    SELECT 'ranks', format('drop %s has %s entries and ranks %s', j.id, s.entries, s.ranks)
+    FROM jobs j CROSS JOIN LATERAL (
+        SELECT count(*) AS entries, array_agg(rank ORDER BY rank) AS ranks FROM submissions WHERE job_id = j.id
+    ) s
+    WHERE j.status IN ('completed', 'verified')
+        AND s.ranks IS DISTINCT FROM ARRAY(SELECT generate_series(1, s.entries)::smallint)
+UNION ALL
+    SELECT 'late_entry', format('entry %s came %s after its window', s.id, s.revised_at - j.window_closes_at)
+    FROM submissions s JOIN jobs j ON j.id = s.job_id WHERE s.revised_at >= j.window_closes_at
+UNION ALL
+    SELECT 'slots', format('drop %s has %s entries in %s slots', j.id, count(*), j.max_claims)
+    FROM jobs j JOIN submissions s ON s.job_id = j.id GROUP BY j.id HAVING count(*) > j.max_claims
+UNION ALL
+    SELECT 'own_drop', format('the sender of drop %s competes in it', j.id)
+    FROM jobs j JOIN submissions s ON s.job_id = j.id AND s.user_id = j.sender_id
+UNION ALL
+    SELECT 'owes_nothing', format('drop %s is %s and no task is due for it', id, status)
+    FROM jobs WHERE ended_at IS NULL AND due_at IS NULL;

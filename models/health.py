@@ -1,0 +1,73 @@
+"""Whether a drop could be settled now: the database, its schema, and a live worker on each queue."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from models import db, migrate
+
+QUEUES = ("money", "judge")
+SILENCE_MAX_SECONDS = 15  # a queue that was not heard of for so long is not served
+OVERDUE_MAX_SECONDS = 30  # a drop whose task is due for so long is stuck
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer, with a sentence for people."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def checks() -> list[Check]:
+    """Every check; never raises: a database that is away is an answer too."""
+    try:
+        schema = _schema()
+        return [_answers(), schema, *(_work() if schema.ok else [])]
+    except (DBAPIError, PoolTimeout) as error:
+        return [Check("database", False, f"PostgreSQL does not answer ({type(error).__name__})")]
+
+
+@lru_cache(maxsize=1)
+def _head() -> str | None:
+    return migrate.head()
+
+
+def _answers() -> Check:
+    with db.transaction() as session:
+        return Check("database", True, f"PostgreSQL {session.execute(text('SHOW server_version')).scalar()}")
+
+
+def _schema() -> Check:
+    current = migrate.current()
+    if current == _head():
+        return Check("schema", True, f"at {current}")
+    return Check("schema", False, f"at {current or 'nothing'}, this code wants {_head()}: run clorp migrate")
+
+
+def _work() -> list[Check]:
+    with db.transaction() as session:
+        rows = session.execute(
+            text("SELECT queue, extract(epoch FROM clock_timestamp() - beat_at) FROM heartbeats")
+        )
+        silence = {queue: float(seconds) for queue, seconds in rows}
+        overdue = session.execute(
+            text("SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM jobs")
+        ).scalar()
+    return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(float(overdue or 0))]
+
+
+def _queue(queue: str, seconds: float | None) -> Check:
+    name = f"{queue} queue"
+    if seconds is None:
+        return Check(name, False, "no worker has been heard of yet")
+    return Check(name, seconds <= SILENCE_MAX_SECONDS, f"heard of {max(seconds, 0):.1f} s ago")
+
+
+def _backlog(seconds: float) -> Check:
+    detail = f"the oldest owed task is {seconds:.1f} s late" if seconds > 0 else "nothing is late"
+    return Check("deadlines", seconds <= OVERDUE_MAX_SECONDS, detail)

@@ -1,0 +1,89 @@
+"""The life of a drop: locking it, moving it, and handing out the task it owes.
+
+The only module that assigns `.status`. What a move means for money stands in `ledger`, what it
+means for competitors in `slots`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.errors import NotFound
+from models.schema import Drop
+from models.states import OWED, TERMINAL, TRANSITIONS, Status
+
+# Whoever moves a drop also publishes the next task; the sweep steps in when that got lost.
+HANDOFF = timedelta(seconds=2)
+# A task that was handed out and did not move the drop by then is handed out again.
+LEASE = timedelta(seconds=5)
+PENDING_LIFE = timedelta(hours=24)
+ENV_VARS_LIFE = timedelta(hours=24)  # after the end
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A task that some drop owes now."""
+
+    task: str
+    job_id: UUID
+
+
+def lock(session: Session, job_id: UUID) -> Drop:
+    """The drop, locked until the transaction ends. Read the clock after this, never before.
+
+    Raises:
+        NotFound: there is no such drop.
+    """
+    # NO KEY: rows that merely refer to the drop may still be written by others.
+    drop = session.get(Drop, job_id, with_for_update={"key_share": True}, populate_existing=True)
+    if drop is None:
+        raise NotFound
+    return drop
+
+
+def begin(drop: Drop, at: datetime) -> None:
+    """Give a new drop its first status."""
+    drop.status = Status.PENDING_PAYMENT
+    drop.due_at = at + PENDING_LIFE
+
+
+def move(drop: Drop, to: Status, at: datetime) -> None:
+    """Move a locked drop along the table, and set when its next task is due.
+
+    Args:
+        drop: locked by this transaction.
+        to: the next status.
+        at: the database's clock, read after the lock.
+    """
+    if to not in TRANSITIONS[drop.status]:
+        raise AssertionError(f"a drop never goes from {drop.status} to {to}")
+    drop.status = to
+    drop.attempts = 0
+    if to is Status.OPEN:
+        drop.opened_at = at
+        drop.window_closes_at = drop.due_at = at + timedelta(seconds=drop.time_limit_seconds)
+    elif to in TERMINAL:
+        drop.ended_at = at
+        drop.due_at = at + ENV_VARS_LIFE if drop.env_vars else None
+    else:
+        drop.due_at = at + HANDOFF
+
+
+# A lease, not a removal: what dies with the task comes back when the lease is over.
+_TAKE = text("""
+    UPDATE jobs SET due_at = clock_timestamp() + :lease, attempts = attempts + 1
+    WHERE id = (
+        SELECT id FROM jobs WHERE due_at <= clock_timestamp()
+        ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    )
+    RETURNING id, status
+""")
+
+
+def take_owed(session: Session) -> Owed | None:
+    """Lease the task that is most overdue; None when nothing is. Any number may ask at once."""
+    row = session.execute(_TAKE, {"lease": LEASE}).one_or_none()
+    return Owed(OWED[Status(row.status)], row.id) if row else None

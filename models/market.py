@@ -1,0 +1,201 @@
+"""What senders do: ask for an estimate, post a drop, pay for it, call it off."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import access, db, ledger, lifecycle, settlement, vault
+from models.errors import (
+    DropEnded,
+    InsufficientBalance,
+    NotCancellable,
+    TooManyPending,
+    UnknownFile,
+)
+from models.grades import Grade
+from models.packs import DEFAULT_BOUNTY_CENTS, Pack
+from models.schema import Drop
+from models.settings import settings
+from models.states import Status
+from models.texts import Storable, storable
+
+PROMPT_MAX = 20_000  # characters
+TITLE_MAX = 80
+ENV_VARS_MAX = 50
+ENV_VARS_BYTES_MAX = 16 * 1024  # names and values together
+PENDING_RETRY_SECONDS = 60
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _small_enough(env_vars: dict[str, str]) -> dict[str, str]:
+    if sum(len(name.encode()) + len(value.encode()) for name, value in env_vars.items()) > ENV_VARS_BYTES_MAX:
+        raise ValueError(f"must be at most {ENV_VARS_BYTES_MAX} bytes in all")
+    return env_vars
+
+
+EnvName = Annotated[str, StringConstraints(min_length=1), AfterValidator(storable)]
+
+
+class Draft(BaseModel):
+    """What a sender asks for. Numbers out of range are clamped, not refused."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+    prompt: Annotated[Storable, Field(max_length=PROMPT_MAX), AfterValidator(_not_blank)]
+    env_vars: Annotated[
+        dict[EnvName, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
+    ] = Field(default_factory=dict, alias="envVars", repr=False)
+    attachments: list[Any] = Field(default_factory=list, max_length=5)
+    pack: Pack = "wild"
+    price_cents: int | None = None
+    time_limit_seconds: int | None = None
+    min_grade: Grade | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a draft would become; `price_clamped` where the wish was out of range."""
+
+    draft: Draft
+    title: str
+    price_cents: int
+    fee_cents: int
+    time_limit_seconds: int
+    max_claims: int
+    price_clamped: bool
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A stored drop; `shortfall` says why it waits for payment instead of being open."""
+
+    drop: Drop
+    shortfall: InsufficientBalance | None
+
+
+def estimate(draft: Draft) -> Estimate:
+    """Price, time and title of a draft. Stores nothing.
+
+    Raises:
+        UnknownFile: an attachment is not an upload of the caller.
+    """
+    if draft.attachments:
+        raise UnknownFile
+    rules = settings()
+    wish = DEFAULT_BOUNTY_CENTS[draft.pack] if draft.price_cents is None else draft.price_cents
+    price = min(max(wish, rules.price_min_cents), rules.price_max_cents)
+    seconds = (
+        rules.time_limit_default_seconds if draft.time_limit_seconds is None else draft.time_limit_seconds
+    )
+    fee = price * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
+    return Estimate(
+        draft=draft,
+        title=draft.prompt.strip().splitlines()[0].strip()[:TITLE_MAX],
+        price_cents=price,
+        fee_cents=min(fee, price - 1),
+        time_limit_seconds=min(max(seconds, rules.time_limit_min_seconds), rules.time_limit_max_seconds),
+        max_claims=rules.max_claims,
+        price_clamped=price != wish,
+    )
+
+
+def post(session: Session, sender_id: UUID, draft: Draft) -> Posted:
+    """Store a drop and open it, paid from the sender's wallet in the same transaction.
+
+    Where the wallet does not cover it, the drop waits as `pending_payment`.
+
+    Raises:
+        UnknownFile: as `estimate`.
+        TooManyPending: it would wait, and too many of this sender's do already; nothing is stored.
+    """
+    terms = estimate(draft)
+    funds = ledger.available(session, sender_id)  # locks the wallet: what follows is one decision
+    if funds < terms.price_cents:
+        _require_room_for_pending(session, sender_id)
+    at = db.now(session)
+    drop = Drop(
+        sender_id=sender_id,
+        prompt=draft.prompt,
+        title=terms.title,
+        pack=draft.pack,
+        price_cents=terms.price_cents,
+        fee_bps=settings().platform_fee_bps,
+        fee_flat_cents=settings().platform_fee_flat_cents,
+        time_limit_seconds=terms.time_limit_seconds,
+        max_claims=terms.max_claims,
+        min_grade=draft.min_grade,
+        env_vars=vault.seal(draft.env_vars),
+    )
+    lifecycle.begin(drop, at)
+    session.add(drop)
+    session.flush()
+    try:
+        _open(session, drop)
+    except InsufficientBalance as shortfall:
+        return Posted(drop, shortfall)
+    return Posted(drop, None)
+
+
+def pay(session: Session, user_id: UUID, job_id: UUID) -> Drop:
+    """Open a drop that waits for payment. Paying an open one again changes and costs nothing.
+
+    Raises:
+        NotFound, SendersOnly: not the caller's drop.
+        InsufficientBalance: the wallet still does not cover it; nothing changed.
+        DropEnded: it is over.
+    """
+    drop = lifecycle.lock(session, job_id)
+    access.require_sender(session, drop, user_id)
+    if drop.status is Status.PENDING_PAYMENT:
+        _open(session, drop)
+    elif drop.status is not Status.OPEN:
+        raise DropEnded(job_status=drop.status)
+    return drop
+
+
+def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
+    """Call a drop off: at once where nobody is at work on it, else as soon as nobody is.
+
+    Work that was handed in is paid: an open drop with an entry goes to the judges instead.
+
+    Returns:
+        The drop, and whether this call scheduled the cancel instead of carrying it out.
+
+    Raises:
+        NotFound, SendersOnly: not the caller's drop.
+        NotCancellable: its window has closed.
+    """
+    drop = lifecycle.lock(session, job_id)
+    access.require_sender(session, drop, user_id)
+    at = db.now(session)
+    if drop.status is Status.PENDING_PAYMENT:
+        lifecycle.move(drop, Status.CANCELLED, at)
+    elif drop.status is Status.OPEN:
+        first = drop.cancel_requested_at is None
+        drop.cancel_requested_at = drop.cancel_requested_at or at
+        settlement.settle_window(session, drop, at)
+        return drop, first and drop.status is not Status.CANCELLED
+    elif drop.status is not Status.CANCELLED:
+        raise NotCancellable(job_status=drop.status)
+    return drop, False
+
+
+def _open(session: Session, drop: Drop) -> None:
+    ledger.hold(session, drop)
+    lifecycle.move(drop, Status.OPEN, db.now(session))
+
+
+def _require_room_for_pending(session: Session, sender_id: UUID) -> None:
+    query = select(func.count()).select_from(Drop)
+    query = query.where(Drop.sender_id == sender_id, Drop.status == Status.PENDING_PAYMENT)
+    if session.scalars(query).one() >= settings().max_pending_drops:
+        raise TooManyPending(retry_after=PENDING_RETRY_SECONDS)

@@ -1,0 +1,1 @@
+"""The Alembic chain that builds and changes the database; equal to `schema.py` by test."""

@@ -1,0 +1,313 @@
+"""All tables on one page. What a table alone cannot refuse stands in `guards.sql` beside it.
+
+Money is integer cents, times are timestamptz, ids UUIDv7. Constraint names are contract with
+`guards.sql`, the migrations and the tests.
+"""
+
+from datetime import datetime
+from importlib.resources import files
+from typing import Annotated, Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from models.grades import GRADES, Grade
+from models.ids import uuid7
+from models.packs import PACKS, Pack
+from models.states import Status
+
+GUARDS = files("models").joinpath("guards.sql").read_text()
+
+Cents = Annotated[int, mapped_column(BigInteger)]
+
+_NOW = text("clock_timestamp()")
+_IN_USE = text("state IN ('held', 'submitted')")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Base(DeclarativeBase):
+    """Every table; `Base.metadata` and `GUARDS` together are the schema."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        }
+    )
+    type_annotation_map = {str: Text(), datetime: DateTime(timezone=True), dict[str, Any]: JSONB()}  # noqa: RUF012
+
+
+class User(Base):
+    """A person or program with a wallet; sender and competitor alike."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("length(name) BETWEEN 1 AND 80", name="name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class ApiKey(Base):
+    """A bearer key. Only its SHA-256 is kept: 178 random bits need no slow hash."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    revoked_at: Mapped[datetime | None]
+
+
+class Agent(Base):
+    """A named profile that a user competes as; everyone has a default one."""
+
+    __tablename__ = "agents"
+    __table_args__ = (
+        UniqueConstraint("user_id", "name"),
+        Index("agents_one_default", "user_id", unique=True, postgresql_where=text("is_default")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str]
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Drop(Base):
+    """A prompt with a bounty. URL and table say `job`, as the public API fixed long ago.
+
+    The row is the outbox too: `status` says which task is owed (`states.OWED`), `due_at` from when.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(_one_of("status", tuple(Status)), name="status"),
+        CheckConstraint(_one_of("pack", PACKS), name="pack"),
+        CheckConstraint(_one_of("grade", GRADES), name="grade"),
+        CheckConstraint(_one_of("min_grade", GRADES), name="min_grade"),
+        CheckConstraint("length(prompt) BETWEEN 1 AND 20000", name="prompt"),
+        CheckConstraint("price_cents > 0", name="price"),
+        CheckConstraint("fee_bps BETWEEN 0 AND 10000 AND fee_flat_cents >= 0", name="fee"),
+        CheckConstraint("time_limit_seconds > 0 AND max_claims > 0", name="limits"),
+        CheckConstraint("(opened_at IS NULL) = (window_closes_at IS NULL)", name="window"),
+        CheckConstraint(
+            "status NOT IN ('open', 'ranking', 'completed', 'verified') OR opened_at IS NOT NULL",
+            name="opened",
+        ),
+        CheckConstraint(
+            "(status IN ('completed', 'verified')) = (winning_submission_id IS NOT NULL)", name="winner"
+        ),
+        CheckConstraint("(status = 'failed') = (failure_reason IS NOT NULL)", name="failure"),
+        CheckConstraint(
+            "(status IN ('verified', 'cancelled', 'failed')) = (ended_at IS NOT NULL)", name="ended"
+        ),
+        # The sweep's question, asked each second: what is due?
+        Index("jobs_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("jobs_board", "id", postgresql_where=text("status = 'open'")),
+        Index("jobs_feed", "id", postgresql_where=text("status IN ('completed', 'verified')")),
+        Index("jobs_sender", "sender_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    status: Mapped[Status] = mapped_column(
+        Enum(Status, native_enum=False, values_callable=lambda statuses: [str(s) for s in statuses])
+    )
+    sender_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    prompt: Mapped[str]
+    title: Mapped[str]
+    pack: Mapped[Pack] = mapped_column(Text)
+    price_cents: Mapped[Cents]
+    fee_bps: Mapped[int]
+    fee_flat_cents: Mapped[Cents]
+    # The one place of the fee rule; the sender always leaves the winner at least a cent.
+    fee_cents: Mapped[int] = mapped_column(
+        BigInteger,
+        Computed("LEAST(price_cents * fee_bps / 10000 + fee_flat_cents, price_cents - 1)", persisted=True),
+    )
+    time_limit_seconds: Mapped[int]
+    max_claims: Mapped[int] = mapped_column(SmallInteger)
+    min_grade: Mapped[Grade | None] = mapped_column(Text)
+    env_vars: Mapped[bytes | None]  # encrypted; wiped a day after the end
+    opened_at: Mapped[datetime | None]
+    window_closes_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))  # leases taken in this status
+    grade: Mapped[Grade | None] = mapped_column(Text)
+    grade_rationale: Mapped[str | None]
+    winning_submission_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id", use_alter=True))
+    agreement: Mapped[float | None]  # share of ballots whose first place won
+    failure_reason: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    ended_at: Mapped[datetime | None]
+
+
+class Claim(Base):
+    """A slot of a drop, held by a user until it is used, given back or runs out."""
+
+    __tablename__ = "claims"
+    __table_args__ = (
+        CheckConstraint("state IN ('held', 'submitted', 'released', 'expired')", name="state"),
+        CheckConstraint("slot > 0", name="slot"),  # not above max_claims: guards.sql
+        UniqueConstraint("id", "job_id", "user_id"),  # for submissions_slot
+        # One slot, one user: no sixth competitor, nobody twice.
+        Index(
+            "claims_slot",
+            "job_id",
+            "slot",
+            unique=True,
+            postgresql_where=text("state IN ('held', 'submitted')"),
+        ),
+        Index(
+            "claims_user",
+            "job_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("state IN ('held', 'submitted')"),
+        ),
+        Index("claims_of_user", "user_id", "state", "expires_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    slot: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str] = mapped_column(server_default="held")
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Submission(Base):
+    """An entry: the last revision of what one user handed in for one drop."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        # An entry stands in a slot of its author, in its drop: no slot, no entry.
+        ForeignKeyConstraint(
+            ["claim_id", "job_id", "user_id"],
+            ["claims.id", "claims.job_id", "claims.user_id"],
+            name="submissions_slot",
+        ),
+        UniqueConstraint("job_id", "user_id"),
+        UniqueConstraint("job_id", "rank"),  # never two winners
+        CheckConstraint(_one_of("grade", GRADES), name="grade"),
+        CheckConstraint("rank > 0", name="rank"),
+        CheckConstraint("(rank IS NULL) = (grade IS NULL)", name="verdict"),
+        CheckConstraint("length(body) <= 100000", name="body"),
+        Index("submissions_of_user", "user_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    claim_id: Mapped[UUID] = mapped_column(unique=True)
+    body: Mapped[str]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[datetime]
+    revised_at: Mapped[datetime]
+    rank: Mapped[int | None] = mapped_column(SmallInteger)
+    grade: Mapped[Grade | None] = mapped_column(Text)
+    score: Mapped[float | None]
+    rationale: Mapped[str | None]
+
+
+class Ballot(Base):
+    """One listwise judgement of all entries of a drop: the k-th order, asked and answered once."""
+
+    __tablename__ = "ballots"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    k: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    judge: Mapped[str]
+    input_hash: Mapped[str]  # SHA-256 of all that went in
+    verdict: Mapped[dict[str, Any]]  # {submission id: {"place", "grade", "rationale"}}
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Account(Base):
+    """One side of transfers. Balances are credits minus debits and kept by a trigger.
+
+    `world` and `fees` keep none: one hot row would halve the throughput of every transfer.
+    """
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("kind IN ('world', 'wallet', 'escrow', 'fees')", name="kind"),
+        CheckConstraint("balance_cents >= 0", name="balance"),  # null passes: world and fees
+        CheckConstraint("(kind IN ('wallet', 'escrow')) = (balance_cents IS NOT NULL)", name="running"),
+        CheckConstraint("(kind = 'wallet') = (user_id IS NOT NULL)", name="wallet"),
+        CheckConstraint("(kind = 'escrow') = (job_id IS NOT NULL)", name="escrow"),
+        Index("accounts_singleton", "kind", unique=True, postgresql_where=text("kind IN ('world', 'fees')")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    kind: Mapped[str]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), unique=True)
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    balance_cents: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Transfer(Base):
+    """Money moving from `debit_id` to `credit_id`, once and for ever: rows are never changed."""
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        CheckConstraint("kind IN ('credit', 'hold', 'refund', 'payout', 'fee')", name="kind"),
+        CheckConstraint("(kind = 'credit') = (job_id IS NULL)", name="job"),
+        CheckConstraint("amount_cents > 0", name="amount"),
+        CheckConstraint("debit_id <> credit_id", name="sides"),
+        Index("transfers_one_hold", "job_id", unique=True, postgresql_where=text("kind = 'hold'")),
+        Index(
+            "transfers_one_end", "job_id", unique=True, postgresql_where=text("kind IN ('payout', 'refund')")
+        ),
+        Index("transfers_debit", "debit_id", "id"),
+        Index("transfers_credit", "credit_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    key: Mapped[str] = mapped_column(unique=True)  # deterministic: `payout:<drop id>`
+    kind: Mapped[str]
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    debit_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    credit_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    amount_cents: Mapped[Cents]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Heartbeat(Base):
+    """When a queue last did something: how `/readyz` knows that a drop could be settled."""
+
+    __tablename__ = "heartbeats"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    beat_at: Mapped[datetime]

@@ -1,0 +1,95 @@
+"""Every setting of clorp: its name, default and reason. Nothing else reads the environment.
+
+Values come from the environment, a `.env` file and `/run/secrets`, in that order.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRETS = Path("/run/secrets")
+
+
+def _default_data() -> Path:
+    # PostgreSQL refuses to run as root, and its own user cannot enter root's home.
+    return Path("/var/lib/clorp") if os.geteuid() == 0 else Path.home() / ".clorp" / "data"
+
+
+class Settings(BaseSettings):
+    """One instance serves web, workers and command; read it through `settings()`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLORP_",
+        env_file=".env",
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    database_url: str | None = Field(
+        None, description="PostgreSQL to use, `postgresql://…`. Unset: an embedded server in `CLORP_DATA`."
+    )
+    redis_url: str | None = Field(
+        None, description="Redis or Valkey to use, `redis://…`. Unset: an embedded server in `CLORP_DATA`."
+    )
+    data: Path = Field(
+        default_factory=_default_data,
+        description="Folder of the embedded servers and generated secrets; `~/.clorp/data`, "
+        "for root `/var/lib/clorp`, which PostgreSQL's own user can enter.",
+    )
+    database_pool: int = Field(
+        20, ge=1, description="Database connections one process keeps at most; web runs 32 threads on them."
+    )
+    encryption_keys: str | None = Field(
+        None,
+        description="Comma list of Fernet keys for `envVars`; the first encrypts, all decrypt, so keys can "
+        "rotate. `clorp up` makes one.",
+    )
+    cron_secret: str | None = Field(
+        None,
+        validation_alias="CRON_SECRET",
+        description="Bearer secret of `/api/cron/enforce-deadlines`; unset, the route answers 503.",
+    )
+
+    max_claims: int = Field(5, ge=1, le=50, description="Slots of a drop; frozen on it when it is created.")
+    claim_ttl_seconds: int = Field(
+        300, ge=1, description="How long a claim holds its slot without an entry; never past the window."
+    )
+    time_limit_default_seconds: int = Field(300, ge=1, description="Window when the sender names none.")
+    time_limit_min_seconds: int = Field(30, ge=1, description="Shorter windows are raised to this.")
+    time_limit_max_seconds: int = Field(3600, ge=1, description="Longer windows are lowered to this.")
+    price_min_cents: int = Field(50, ge=1, description="Smaller bounties are raised to this.")
+    price_max_cents: int = Field(100_000, ge=1, description="Larger bounties are lowered to this.")
+    platform_fee_bps: int = Field(
+        0, ge=0, le=10_000, description="Fee in hundredths of a percent; frozen at creation."
+    )
+    platform_fee_flat_cents: int = Field(0, ge=0, description="Flat part of the fee; frozen at creation.")
+    revision_cooldown_seconds: int = Field(
+        10, ge=0, description="Pause between two revisions of one entry; the first entry never waits."
+    )
+    max_idle_claims: int = Field(
+        3, ge=1, description="Live claims without an entry one user may hold, so that slots are not hoarded."
+    )
+    max_pending_drops: int = Field(20, ge=1, description="Unpaid drops one sender may keep.")
+    no_show_limit: int = Field(
+        3, ge=0, description="No-shows within an hour that bring a pause of ten minutes; 0 switches it off."
+    )
+    sweep_seconds: float = Field(
+        1.0, gt=0, description="How often beat looks for owed work; a lost message costs about this long."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _psycopg2(cls, url: str | None) -> str | None:
+        # Hosting services hand out postgres://, which SQLAlchemy does not know.
+        return url and url.replace("postgres://", "postgresql://", 1)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once; `settings.cache_clear()` reads them anew."""
+    return Settings()

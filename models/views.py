@@ -1,0 +1,203 @@
+"""What anyone may see: single drops, lists, the board, the feed. Reads only; nothing here locks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from models import access, db, vault
+from models.packs import Pack
+from models.schema import Agent, Claim, Drop, Submission, Transfer, User
+from models.states import Status
+
+T = TypeVar("T")
+
+Sort = Literal["newest", "closing", "price"]
+
+STATUS_MAX = 100  # rows of one user's status
+STATUS_LOOKBACK = timedelta(hours=24)  # how long a settled entry stays in it
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A drop as one user may see it. `env_vars` None: not for this user. `winner`: once completed."""
+
+    drop: Drop
+    claims_count: int
+    submissions_count: int
+    winner: Submission | None
+    env_vars: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class BoardItem:
+    """A drop that can still be joined; `at` is the database's clock of the reading."""
+
+    drop: Drop
+    claims_count: int
+    submissions_count: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class FeedItem:
+    """A decided drop and who won it."""
+
+    drop: Drop
+    submissions_count: int
+    winner: str
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """Where one user stands in one drop; `payout_cents` once they were paid."""
+
+    drop: Drop
+    claim: Claim
+    submission: Submission | None
+    payout_cents: int | None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A stretch of a list, and how long the whole list is."""
+
+    rows: list[T]
+    total: int
+
+
+_slots_used = (
+    select(func.count())
+    .where(
+        Claim.job_id == Drop.id,
+        or_(
+            Claim.state == "submitted",
+            and_(Claim.state == "held", Claim.expires_at > func.clock_timestamp()),
+        ),
+    )
+    .scalar_subquery()
+)
+_entries = select(func.count()).where(Submission.job_id == Drop.id).correlate(Drop).scalar_subquery()
+
+
+def job(session: Session, user_id: UUID, job_id: UUID) -> JobView:
+    """One drop, whole.
+
+    Raises:
+        NotFound: missing, or not this user's to see.
+    """
+    access.require_sight(session, session.get(Drop, job_id), user_id)
+    # Read anew: triggers may have written what this session does not know of.
+    query = _jobs().where(Drop.id == job_id).execution_options(populate_existing=True)
+    row = session.execute(query).one()
+    return _job_view(session, row, user_id)
+
+
+def jobs(session: Session, user_id: UUID, status: Status | None, limit: int, offset: int) -> Page[JobView]:
+    """The drops this user has sent, newest first."""
+    mine = [Drop.sender_id == user_id, *([Drop.status == status] if status else [])]
+    rows = session.execute(_jobs().where(*mine).order_by(Drop.id.desc()).limit(limit).offset(offset))
+    return Page([_job_view(session, row, user_id) for row in rows], _count(session, mine))
+
+
+def board(
+    session: Session,
+    limit: int,
+    offset: int,
+    pack: Pack | None = None,
+    min_price_cents: int = 0,
+    sort: Sort = "newest",
+) -> Page[BoardItem]:
+    """The drops an agent can still join."""
+    joinable = [
+        Drop.status == Status.OPEN,
+        Drop.cancel_requested_at.is_(None),
+        Drop.window_closes_at > func.clock_timestamp(),
+        Drop.price_cents >= min_price_cents,
+        _slots_used < Drop.max_claims,
+        *([Drop.pack == pack] if pack else []),
+    ]
+    order: dict[Sort, ColumnElement[Any]] = {
+        "newest": Drop.id.desc(),
+        "closing": Drop.window_closes_at.asc(),
+        "price": Drop.price_cents.desc(),
+    }
+    query = select(Drop, _slots_used, _entries).where(*joinable).order_by(order[sort], Drop.id.desc())
+    at = db.now(session)
+    rows = session.execute(query.limit(limit).offset(offset))
+    items = [BoardItem(drop, claims, entries, at) for drop, claims, entries in rows]
+    return Page(items, _count(session, joinable))
+
+
+def feed(session: Session, limit: int, offset: int) -> Page[FeedItem]:
+    """Decided drops, newest first, without what was handed in."""
+    decided = [Drop.status.in_((Status.COMPLETED, Status.VERIFIED))]
+    query = (
+        select(Drop, _entries, Agent.name)
+        .join(Submission, Submission.id == Drop.winning_submission_id)
+        .join(Agent, Agent.id == Submission.agent_id)
+        .where(*decided)
+        .order_by(Drop.id.desc())
+    )
+    rows = session.execute(query.limit(limit).offset(offset))
+    return Page([FeedItem(*row) for row in rows], _count(session, decided))
+
+
+def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, list[Submission]]:
+    """The entries of the sender's drop: by rank, before there are ranks by arrival.
+
+    Whether their bodies may be shown already is for the drop's status to say.
+
+    Raises:
+        NotFound, SendersOnly: not the caller's drop.
+    """
+    drop = access.require_sender(session, session.get(Drop, job_id), user_id)
+    query = select(Submission).where(Submission.job_id == job_id)
+    order = query.order_by(Submission.rank.nulls_last(), Submission.revised_at, Submission.id)
+    return drop, list(session.scalars(order))
+
+
+def status(session: Session, user_id: UUID) -> list[StatusRow]:
+    """The user's live claims and unsettled entries, and for a day what became of those settled."""
+    payout = (
+        select(Transfer.amount_cents)
+        .where(
+            Transfer.job_id == Drop.id, Transfer.kind == "payout", Drop.winning_submission_id == Submission.id
+        )
+        .scalar_subquery()
+    )
+    alive = and_(Claim.state == "held", Claim.expires_at > func.clock_timestamp(), Drop.status == Status.OPEN)
+    recent = or_(Drop.ended_at.is_(None), Drop.ended_at > func.clock_timestamp() - STATUS_LOOKBACK)
+    query = (
+        select(Drop, Claim, Submission, payout)
+        .join(Claim, Claim.job_id == Drop.id)
+        .outerjoin(Submission, Submission.claim_id == Claim.id)
+        .where(Claim.user_id == user_id, or_(alive, and_(Claim.state == "submitted", recent)))
+        .order_by(Claim.id.desc())
+        .limit(STATUS_MAX)
+    )
+    return [StatusRow(*row) for row in session.execute(query)]
+
+
+def user(session: Session, user_id: UUID) -> User:
+    """The user's own profile."""
+    return session.get_one(User, user_id)
+
+
+def _jobs() -> Select[Any]:
+    winner = Submission.id == Drop.winning_submission_id
+    return select(Drop, _slots_used, _entries, Submission).outerjoin(Submission, winner)
+
+
+def _job_view(session: Session, row: Any, user_id: UUID) -> JobView:
+    drop, claims, entries, winner = row
+    shown = access.sees_env_vars(session, drop, user_id)
+    return JobView(drop, claims, entries, winner, vault.unseal(drop.env_vars) if shown else None)
+
+
+def _count(session: Session, conditions: Sequence[ColumnElement[bool]]) -> int:
+    return session.scalars(select(func.count()).select_from(Drop).where(*conditions)).one()
