@@ -1,0 +1,15 @@
+"""The Celery application of the workers and of beat."""
+
+from celery import Celery
+from celery.signals import worker_process_init
+
+from models import db
+
+app = Celery("clorp", include=["workers.tasks"])
+app.config_from_object("celeryconfig")
+
+
+@worker_process_init.connect(weak=False)
+def _own_connections(**_: object) -> None:
+    """A forked child must not share its parent's connections."""
+    db.forget()

@@ -1,0 +1,185 @@
+"""Running a set of processes as one: started together, restarted when they die, ended in order.
+
+Knows nothing of what the processes do. Their output becomes one readable log.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+END_SECONDS = 9.0  # everything together; a stop is promised within ten
+RESTART_SECONDS_MIN = 0.2
+RESTART_SECONDS_MAX = 5.0
+HEALTHY_SECONDS = 30.0  # who lived so long has no bad start behind it
+
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process to keep alive. Those of a lower `stage` are started first and ended last."""
+
+    name: str
+    argv: list[str]
+    stage: int
+    stop_signal: signal.Signals = signal.SIGTERM
+    env: dict[str, str] = field(default_factory=dict, repr=False)  # added to ours; holds secrets
+    user: int | None = None
+
+
+@dataclass
+class _Run:
+    """A child and its present process."""
+
+    child: Child
+    colour: str
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    pause: float = RESTART_SECONDS_MIN
+
+
+class Supervisor:
+    """Keeps children alive until a signal or `stop` says otherwise. Use it from the main thread."""
+
+    def __init__(self, log: IO[str] | None = None) -> None:
+        self._console = Console(file=log or sys.stdout, highlight=False, soft_wrap=True)
+        self._runs: list[_Run] = []
+        self._stopping = threading.Event()
+        self._signals = 0
+
+    def catch_signals(self) -> None:
+        """SIGINT, SIGTERM and SIGHUP end everything in order; a second one does so at once."""
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, self._caught)
+
+    def _caught(self, *_: object) -> None:
+        self._signals += 1
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has been asked for."""
+        return self._stopping.is_set()
+
+    def say(self, text: str, name: str = "clorp", style: str = "bold") -> None:
+        """A line of the log."""
+        line = Text(f"{time.strftime('%H:%M:%S')} ", style="dim")
+        self._console.print(line + Text(f"{name:<8} ", style=style) + Text.from_ansi(text))
+
+    def start(self, children: Iterable[Child]) -> None:
+        """Start these, too."""
+        for child in children:
+            run = _Run(child, _COLOURS[len(self._runs) % len(_COLOURS)])
+            self._runs.append(run)
+            self._spawn(run)
+
+    def watch(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Restart what dies, until a signal comes or `until` is true."""
+        while not self.stopping and not until():
+            for run in self._runs:
+                self._revive(run)
+            self._stopping.wait(0.05)
+
+    def stop(self) -> None:
+        """End every child, the highest stage first, within END_SECONDS."""
+        deadline = time.monotonic() + END_SECONDS
+        stages = sorted({run.child.stage for run in self._runs}, reverse=True)
+        for left, stage in zip(range(len(stages), 0, -1), stages, strict=True):
+            runs = [run for run in self._runs if run.child.stage == stage]
+            for run in runs:
+                _signal(run, run.child.stop_signal)
+            # What a stage does not use of its share is left to the next ones.
+            share = time.monotonic() + (deadline - time.monotonic()) / left
+            while any(_alive(run) for run in runs) and time.monotonic() < share and self._signals < 2:
+                time.sleep(0.02)
+            for run in runs:
+                if _alive(run):
+                    self.say("does not end, killed", run.child.name, run.colour)
+                _signal_group(run, signal.SIGKILL)
+        self._runs.clear()
+
+    def pids(self) -> dict[str, int]:
+        """The running children by name."""
+        return {run.child.name: run.process.pid for run in self._runs if run.process and _alive(run)}
+
+    def _spawn(self, run: _Run) -> None:
+        run.started_at = time.monotonic()
+        run.process = subprocess.Popen(
+            run.child.argv,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **run.child.env},
+            user=run.child.user,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,  # Ctrl-C in a terminal reaches only us, who end the others in order
+            preexec_fn=_die_with_parent(run.child.stop_signal),
+            cwd="/" if run.child.user is not None else None,
+        )
+        assert run.process.stdout is not None
+        threading.Thread(
+            target=self._relay, args=(run.process.stdout, run.child.name, run.colour), daemon=True
+        ).start()
+
+    def _relay(self, output: IO[bytes], name: str, colour: str) -> None:
+        with output:
+            for line in output:
+                if text := line.decode(errors="replace").rstrip():
+                    self.say(text, name, colour)
+
+    def _revive(self, run: _Run) -> None:
+        assert run.process is not None
+        code, now = run.process.poll(), time.monotonic()
+        if code is None:
+            return
+        if not run.restart_at:
+            if now - run.started_at > HEALTHY_SECONDS:
+                run.pause = RESTART_SECONDS_MIN
+            run.restart_at = now + run.pause
+            _signal_group(run, signal.SIGKILL)  # its own children would keep its port or its folder
+            self.say(f"{_ending(code)}, restarting in {run.pause:.1f} s", run.child.name, run.colour)
+            run.pause = min(run.pause * 2, RESTART_SECONDS_MAX)
+        elif now >= run.restart_at:
+            run.restart_at = 0.0
+            self._spawn(run)
+
+
+def _alive(run: _Run) -> bool:
+    return run.process is not None and run.process.poll() is None
+
+
+def _signal(run: _Run, number: signal.Signals) -> None:
+    if _alive(run) and run.process:
+        run.process.send_signal(number)
+
+
+def _signal_group(run: _Run, number: signal.Signals) -> None:
+    if run.process is not None:
+        try:
+            os.killpg(run.process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def _ending(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+
+
+def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """On Linux a child gets this signal when we are killed, so that nothing is left behind."""
+    if not Path("/proc/self/status").exists():
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: afterwards little is safe
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)

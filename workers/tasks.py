@@ -1,0 +1,120 @@
+"""The tasks: a drop's id in, one call of `models`, and what is owed next out.
+
+Each is safe to run twice, at once, or late; what it was told beyond the id does not count.
+"""
+
+import logging
+from uuid import UUID
+
+from celery import chord
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from models import db, settlement
+from models.states import Status
+from workers import judge as judges
+from workers.app import app
+
+logger = logging.getLogger(__name__)
+
+_BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
+
+
+def publish(task: str, job_id: UUID | str) -> None:
+    """Send the task of that name, once, best effort: what gets lost the sweep sends again."""
+    try:
+        app.tasks[f"workers.tasks.{task}"].delay(str(job_id))
+    except _BROKER_ERRORS as error:
+        logger.warning("could not send %s for drop %s: %s", task, job_id, error)
+
+
+@app.task
+def expire(job_id: str) -> None:
+    """Cancel a drop that nobody paid for."""
+    with db.transaction() as session:
+        settlement.expire(session, UUID(job_id))
+
+
+@app.task
+def close(job_id: str) -> None:
+    """Close the window of a drop whose time is up."""
+    with db.transaction() as session:
+        status = settlement.close(session, UUID(job_id))
+    if status is Status.RANKING:
+        publish("judge", job_id)
+
+
+@app.task
+def judge(job_id: str) -> None:
+    """Have the missing ballots cast in parallel, then `rank`: a chord, and the sweep if it breaks."""
+    with db.transaction() as session:
+        missing = settlement.ballots_missing(session, UUID(job_id))
+    if missing is None:
+        return
+    try:
+        if missing:
+            chord([ballot.si(job_id, k) for k in missing])(rank.si(job_id))
+        else:
+            rank.delay(job_id)
+    except _BROKER_ERRORS as error:
+        logger.warning("could not send the ballots of drop %s: %s", job_id, error)
+
+
+@app.task(ignore_result=False)
+def ballot(job_id: str, k: int) -> int:
+    """Cast the k-th ballot of a drop. Never raises: a header that does takes the chord's body along."""
+    try:
+        _cast(UUID(job_id), k)
+    except Exception:
+        logger.exception("ballot %s of drop %s was not cast", k, job_id)
+    return k
+
+
+def _cast(job_id: UUID, k: int) -> None:
+    with db.transaction() as session:
+        assignment = settlement.assign(session, job_id, k)
+    if assignment is None:
+        return
+    judge_ = judges.chosen()
+    answer = judge_.ballot(assignment.brief)  # slow: no transaction is open here
+    with db.transaction() as session:
+        settlement.record(session, job_id, k, judge_.name, assignment, answer)
+
+
+@app.task
+def rank(job_id: str) -> None:
+    """Turn the ballots in the database into ranks and a winner."""
+    with db.transaction() as session:
+        status = settlement.rank(session, UUID(job_id))
+    if status is Status.COMPLETED:
+        publish("pay", job_id)
+
+
+@app.task
+def pay(job_id: str) -> None:
+    """Pay the winner."""
+    with db.transaction() as session:
+        settlement.pay(session, UUID(job_id))
+
+
+@app.task
+def wipe(job_id: str) -> None:
+    """Forget the envVars of a drop that is long over."""
+    with db.transaction() as session:
+        settlement.wipe(session, UUID(job_id))
+
+
+@app.task
+def sweep() -> None:
+    """Hand out everything that is due, and note that the money queue is served."""
+    settlement.sweep(publish)
+    with db.transaction() as session:
+        settlement.beat(session, "money")
+
+
+@app.task
+def pulse() -> None:
+    """Note that the judge queue is served."""
+    with db.transaction() as session:
+        settlement.beat(session, "judge")
