@@ -1,0 +1,37 @@
+"""The Flask application: its parts, and what every request and answer has in common."""
+
+from flask import Flask, Response, g
+
+from models.ids import uuid7
+from web import auth, errors
+from web.board import board
+from web.contract import BODY_MAX
+from web.jobs import jobs
+from web.ops import ops
+from web.users import users
+
+
+def create_app() -> Flask:
+    """A new application; all state is in PostgreSQL, so any number of them may serve."""
+    app = Flask("clorp", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.before_request(_name_request)
+    app.after_request(_finish)
+    auth.install(app)
+    errors.install(app)
+    for part in (jobs, board, users, ops):
+        app.register_blueprint(part)
+    return app
+
+
+def _name_request() -> None:
+    g.request_id = str(uuid7())
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,55 @@
+"""`clorp admin`: users and their money, for whoever runs the server."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import click
+
+from models import accounts, db, ledger
+from models.money import dollars
+from web.cli.servers import connect, data_option
+
+_CENTS = click.IntRange(min=1, max=10**12)
+
+
+@click.group()
+def admin() -> None:
+    """Make users, credit wallets."""
+
+
+@admin.command()
+@click.argument("name")
+@click.option("--credit", "cents", type=_CENTS, metavar="CENTS", help="Money to begin with.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@data_option
+def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None:
+    """Make a user and print the API key, which is shown only this once."""
+    connect(data)
+    with db.transaction() as session:
+        made, key = accounts.create_user(session, name)
+        if cents:
+            ledger.credit(session, made.id, cents, f"admin:{uuid4()}")
+    if as_json:
+        click.echo(json.dumps({"id": str(made.id), "name": made.name, "api_key": key}))
+        return
+    click.echo(f"user     {made.name}\nid       {made.id}\nbalance  {dollars(cents or 0)}")
+    click.echo(f"api key  {key}\n\nKeep the key: it cannot be shown again.")
+
+
+@admin.command()
+@click.argument("name")
+@click.argument("cents", type=_CENTS)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@data_option
+def credit(name: str, cents: int, as_json: bool, data: Path | None) -> None:
+    """Credit CENTS to the wallet of the user NAME."""
+    connect(data)
+    with db.transaction() as session:
+        found = accounts.find_user(session, name)
+        ledger.credit(session, found.id, cents, f"admin:{uuid4()}")
+        balance = ledger.balance(session, found.id)
+    if as_json:
+        click.echo(json.dumps({"id": str(found.id), "name": found.name, "balance_cents": balance}))
+    else:
+        click.echo(f"{found.name} now has {dollars(balance)}")

@@ -1,0 +1,93 @@
+"""A whole system in the background: `clorp up` as a child process, for the demo, benchmarks and tests."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from workers import embedded
+
+START_SECONDS = 60
+STOP_SECONDS = 12
+
+
+class BackgroundError(RuntimeError):
+    """The system did not start or did not stop; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system; `pid` is its supervisor's."""
+
+    api_url: str
+    data: Path
+    log: Path
+    servers: embedded.Servers
+    pid: int
+
+
+@contextmanager
+def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System]:
+    """Run everything in `data` while the block runs.
+
+    Args:
+        data: an empty folder, or one that was used before.
+        env: settings for it, `CLORP_…`.
+
+    Raises:
+        BackgroundError: it is not ready within START_SECONDS, or does not end.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    port = embedded.free_port()
+    log = data / "clorp.log"
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "up", "--port", str(port), "--data", str(data)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**ours, **(env or {})},
+            process_group=0,  # a Ctrl-C is for us, who then end it in order
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        yield System(url, data, log, _wait_until_ready(process, url, data, log), process.pid)
+    finally:
+        _stop(process, log)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, data: Path, log: Path) -> embedded.Servers:
+    deadline = time.monotonic() + START_SECONDS
+    with httpx2.Client(timeout=2) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise BackgroundError(f"clorp up ended with {process.returncode}:\n{tail(log)}")
+            try:
+                if client.get(f"{url}/readyz").status_code == 200 and (servers := embedded.find(data)):
+                    return servers
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+    raise BackgroundError(f"clorp up was not ready after {START_SECONDS} s:\n{tail(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise BackgroundError(f"clorp up did not end within {STOP_SECONDS} s:\n{tail(log)}") from None
+
+
+def tail(log: Path, lines: int = 30) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

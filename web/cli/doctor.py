@@ -1,0 +1,103 @@
+"""`clorp doctor`: look for what is wrong, and say what to do about each."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from models import health
+from models.health import Check
+from models.settings import settings
+from web.cli.servers import data_option, folder, use
+from workers import embedded
+
+_REMEDIES = {
+    "python": "use Python 3.11 to 3.14",
+    "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
+    "data folder": "give it to this user, or choose another one with --data",
+    "database": "start PostgreSQL, and check CLORP_DATABASE_URL",
+    "schema": "run `clorp migrate`",
+    "money queue": "start a worker with --queues money, and beat",
+    "judge queue": "start a worker with --queues judge, and beat",
+    "deadlines": "start beat and a worker with --queues money",
+    "redis": "start Redis or Valkey, and check CLORP_REDIS_URL",
+    "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
+    "redis persistence": "set appendonly yes, so that messages outlive a restart",
+    "encryption": "set CLORP_ENCRYPTION_KEYS to a Fernet key, or drops with envVars are refused",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@data_option
+def doctor(as_json: bool, data: Path | None) -> None:
+    """Look for what is wrong, and say what to do about each; exit 0 when all is well."""
+    checks = list(_examine(folder(data)))
+    well = all(check.ok for check in checks)
+    if as_json:
+        rows = [{**asdict(c), "remedy": None if c.ok else _REMEDIES[c.name]} for c in checks]
+        click.echo(json.dumps({"well": well, "checks": rows}))
+    else:
+        _print(checks)
+    sys.exit(0 if well else 1)
+
+
+def _examine(data: Path) -> Iterator[Check]:
+    yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
+    if not settings().database_url:
+        yield _data_folder(data)
+        found = embedded.find(data)
+        if found is None:
+            yield Check("servers", False, f"none run in {data}, and CLORP_DATABASE_URL is not set")
+            return
+        use(
+            CLORP_DATABASE_URL=found.database_url,
+            CLORP_REDIS_URL=settings().redis_url or found.redis_url,
+            CLORP_ENCRYPTION_KEYS=settings().encryption_keys or embedded.encryption_key(data),
+        )
+    yield from health.checks()
+    yield from _redis()
+    yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
+
+
+def _data_folder(data: Path) -> Check:
+    try:
+        embedded.prepare(data)
+    except (OSError, embedded.EmbeddedError) as error:
+        return Check("data folder", False, str(error))
+    return Check("data folder", os.access(data, os.W_OK | os.X_OK), str(data))
+
+
+def _redis() -> Iterator[Check]:
+    url = settings().redis_url
+    if not url:
+        yield Check("redis", False, "CLORP_REDIS_URL is not set")
+        return
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=2, decode_responses=True)) as client:
+            server, config = client.info("server"), client.config_get("maxmemory-policy", "appendonly")
+    except redis.RedisError as error:
+        yield Check("redis", False, f"does not answer ({type(error).__name__})")
+        return
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    yield Check("redis", True, f"{name} {server.get('valkey_version', server['redis_version'])}")
+    policy = config["maxmemory-policy"]
+    yield Check("redis eviction", policy == "noeviction", f"maxmemory-policy {policy}")
+    yield Check("redis persistence", config["appendonly"] == "yes", f"appendonly {config['appendonly']}")
+
+
+def _print(checks: list[Check]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
+        mark = "[green]ok[/]" if check.ok else "[bold red]no[/]"
+        table.add_row(mark, check.name, check.detail, "" if check.ok else f"→ {_REMEDIES[check.name]}")
+    Console(highlight=False).print(table)

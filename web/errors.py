@@ -1,0 +1,89 @@
+"""Refusals as HTTP: one JSON body for both kinds of client, and the number of each family."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, jsonify
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from models import errors
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.ClorpError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.InsufficientBalance: 402,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooMany: 429,
+    errors.Unavailable: 503,
+}
+RETRY_SECONDS = 2  # when PostgreSQL is away
+
+
+def install(app: Flask) -> None:
+    """Answer every error of this application in the contract's form."""
+    app.register_error_handler(errors.ClorpError, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(PoolTimeout, _away)
+    app.register_error_handler(Exception, _broken)
+
+
+def problem(status: int, code: str, sentence: str, **details: Any) -> Response:
+    """The one error body: `{"error"}` for simple clients, RFC 9457 for the others."""
+    response = jsonify(
+        error=sentence,
+        code=code,
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        request_id=g.get("request_id"),
+        **details,
+    )
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in details:
+        response.headers["Retry-After"] = str(details["retry_after"])
+    return response
+
+
+def _refused(error: errors.ClorpError) -> Response:
+    status = next(STATUS[family] for family in type(error).__mro__ if family in STATUS)
+    return problem(status, error.code, str(error), **error.details)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status == 404:
+        return _refused(errors.NotFound())
+    phrase = HTTPStatus(status).phrase
+    # Codes are contract, and what Python calls 413 has changed with 3.13.
+    code = "content_too_large" if status == 413 else phrase.lower().replace(" ", "_")
+    response = problem(status, code, error.description or phrase)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _database(error: DBAPIError) -> Response:
+    return _away(error) if isinstance(error, OperationalError | InterfaceError) else _broken(error)
+
+
+def _away(error: Exception) -> Response:
+    logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
+    return problem(503, "unavailable", "The database is not available; try again.", retry_after=RETRY_SECONDS)
+
+
+def _broken(error: Exception) -> Response:
+    # The text of an exception may quote what a client sent, so only where it happened is logged.
+    logger.error("unexpected %s, request %s", type(error).__name__, g.get("request_id"), exc_info=error)
+    return problem(500, "internal_error", "Something went wrong on our side.")

@@ -1,0 +1,57 @@
+"""Handing work to Celery after the commit. The only place in `web` that knows of a broker.
+
+A request never waits for it: offers go through a small queue to one thread that publishes them,
+best effort. What gets lost here the sweep finds in PostgreSQL a moment later.
+"""
+
+import logging
+import queue
+import threading
+from uuid import UUID
+
+from celery import Celery
+
+from models.states import OWED, Status
+
+logger = logging.getLogger(__name__)
+
+BACKLOG_MAX = 1_000  # offers waiting for a slow broker; more are left to the sweep
+
+_app = Celery("clorp-web")
+_app.config_from_object("celeryconfig")
+_offers: queue.Queue[tuple[str, UUID]] = queue.Queue(BACKLOG_MAX)
+_starting = threading.Lock()
+_publisher: threading.Thread | None = None
+
+
+def offer(status: Status, job_id: UUID) -> None:
+    """Offer the task that a drop owes after moving to `status`; nothing where time alone decides."""
+    if status not in (Status.RANKING, Status.COMPLETED):
+        return
+    _ensure_publisher()
+    try:
+        _offers.put_nowait((OWED[status], job_id))
+    except queue.Full:
+        logger.warning("the broker is slow; drop %s is left to the sweep", job_id)
+
+
+def publish(task: str, job_id: UUID) -> None:
+    """Send a task now. Best effort: an error is logged, never raised."""
+    try:
+        _app.send_task(f"workers.tasks.{task}", (str(job_id),), ignore_result=True)
+    except Exception as error:
+        logger.warning("could not send %s for drop %s: %s", task, job_id, error)
+
+
+def _ensure_publisher() -> None:
+    # Started on first use, so that it lives in the process that serves and not in one that forks.
+    global _publisher
+    with _starting:
+        if _publisher is None or not _publisher.is_alive():
+            _publisher = threading.Thread(target=_publish_offers, name="handoff", daemon=True)
+            _publisher.start()
+
+
+def _publish_offers() -> None:
+    while True:
+        publish(*_offers.get())

@@ -1,0 +1,18 @@
+"""How gunicorn serves the API: `gunicorn --config python:web.serving 'web.app:create_app()'`.
+
+Every name here is a gunicorn setting; see its documentation for what they mean.
+"""
+
+import os
+
+worker_class = "gthread"
+# Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+threads = 32
+keepalive = 15
+graceful_timeout = 5
+timeout = 60
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # a heartbeat that never waits for a disk
+accesslog = None
+loglevel = "warning"
+control_socket_disable = True
