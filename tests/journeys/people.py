@@ -1,0 +1,61 @@
+"""Strangers who use a running system over HTTP, as its users would."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tests import support
+from web.cli.background import System, tail
+
+DEADLINE_SECONDS = 30
+
+
+@dataclass
+class Stranger:
+    """A user with a key, who tries again while a part of the system restarts."""
+
+    system: System
+    key: str
+
+    def call(self, method: str, path: str, expect: int = 200, **body: Any) -> Any:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            try:
+                answer = httpx2.request(
+                    method,
+                    self.system.api_url + path,
+                    headers={"Authorization": f"Bearer {self.key}"},
+                    json=body if method == "POST" else None,
+                    timeout=10,
+                )
+                if answer.status_code != 503:
+                    assert answer.status_code == expect, answer.text
+                    return answer.json()
+            except httpx2.TransportError:
+                pass
+            assert time.monotonic() < deadline, f"{method} {path} was not answered\n{tail(self.system.log)}"
+            time.sleep(0.05)
+
+    def post(self, prompt: str, **draft: Any) -> str:
+        job = self.call("POST", "/api/jobs/run", 201, prompt=prompt, confirmed=True, **draft)
+        return str(job["id"])
+
+    def submit(self, job_id: str, text: str) -> Any:
+        return self.call("POST", f"/api/jobs/{job_id}/submit", text=text)
+
+    def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
+        """The drop, once it has one of these statuses."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            job: dict[str, Any] = self.call("GET", f"/api/jobs/{job_id}")
+            if job["status"] in statuses:
+                return job
+            time.sleep(0.02)
+        raise AssertionError(f"{job_id} is {job['status']}, not {statuses}\n{tail(self.system.log)}")
+
+
+def stranger(system: System, cents: int = 0) -> Stranger:
+    """A new user of this system."""
+    return Stranger(system, support.person(cents).key)
