@@ -155,7 +155,8 @@ def pay(session: Session, user_id: UUID, job_id: UUID) -> Drop:
     """
     drop = lifecycle.lock(session, job_id)
     access.require_sender(session, drop, user_id)
-    if drop.status is Status.PENDING_PAYMENT:
+    waits = drop.status is Status.PENDING_PAYMENT
+    if waits and db.now(session) < drop.created_at + lifecycle.PENDING_LIFE:
         _open(session, drop)
     elif drop.status is not Status.OPEN:
         raise DropEnded(job_status=drop.status)
@@ -180,6 +181,8 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
     if drop.status is Status.PENDING_PAYMENT:
         lifecycle.move(drop, Status.CANCELLED, at)
     elif drop.status is Status.OPEN:
+        if drop.window_closes_at is None or at >= drop.window_closes_at:
+            raise NotCancellable  # over by the clock, even if the sweep has not come by yet
         first = drop.cancel_requested_at is None
         drop.cancel_requested_at = drop.cancel_requested_at or at
         settlement.settle_window(session, drop, at)

@@ -415,11 +415,12 @@ CREATE VIEW audit_violations(rule, detail) AS
     FROM audit_accounts HAVING sum(balance_cents) <> 0
 UNION ALL
     SELECT 'balance_drift', format('%s account %s says %s cents, its transfers say %s', a.kind, a.id,
-        a.balance_cents, t.cents)
-    FROM accounts a CROSS JOIN LATERAL (
-        SELECT coalesce(sum(CASE WHEN credit_id = a.id THEN amount_cents ELSE -amount_cents END), 0) AS cents
-        FROM transfers WHERE a.id IN (credit_id, debit_id)
-    ) t WHERE a.balance_cents <> t.cents
+        a.balance_cents, coalesce(t.cents, 0))
+    FROM accounts a LEFT JOIN (
+        SELECT side AS id, sum(cents) AS cents
+        FROM transfers CROSS JOIN LATERAL (VALUES (credit_id, amount_cents), (debit_id, -amount_cents)) s(side, cents)
+        GROUP BY side
+    ) t USING (id) WHERE a.balance_cents <> coalesce(t.cents, 0)
 UNION ALL
     SELECT 'negative_balance', format('%s account %s holds %s cents', kind, id, balance_cents)
     FROM accounts WHERE balance_cents < 0
@@ -431,16 +432,17 @@ UNION ALL
         <> CASE WHEN j.status IN ('open', 'ranking', 'completed') THEN j.price_cents ELSE 0 END
 UNION ALL
     SELECT 'settled_once', format('drop %s is %s with %s holds, %s payouts, %s refunds', j.id, j.status,
-        t.holds, t.payouts, t.refunds)
-    FROM jobs j CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE kind = 'hold') AS holds,
-            count(*) FILTER (WHERE kind = 'payout') AS payouts,
-            count(*) FILTER (WHERE kind = 'refund') AS refunds
-        FROM transfers WHERE job_id = j.id
-    ) t
-    WHERE t.holds <> CASE WHEN j.opened_at IS NULL THEN 0 ELSE 1 END
-        OR t.payouts <> CASE WHEN j.status = 'verified' THEN 1 ELSE 0 END
-        OR t.refunds <> CASE WHEN j.opened_at IS NOT NULL AND j.status IN ('cancelled', 'failed') THEN 1 ELSE 0 END
+        j.holds, j.payouts, j.refunds)
+    FROM (
+        SELECT j.id, j.status, j.opened_at,
+            count(*) FILTER (WHERE t.kind = 'hold') AS holds,
+            count(*) FILTER (WHERE t.kind = 'payout') AS payouts,
+            count(*) FILTER (WHERE t.kind = 'refund') AS refunds
+        FROM jobs j LEFT JOIN transfers t ON t.job_id = j.id GROUP BY j.id
+    ) j
+    WHERE j.holds <> CASE WHEN j.opened_at IS NULL THEN 0 ELSE 1 END
+        OR j.payouts <> CASE WHEN j.status = 'verified' THEN 1 ELSE 0 END
+        OR j.refunds <> CASE WHEN j.opened_at IS NOT NULL AND j.status IN ('cancelled', 'failed') THEN 1 ELSE 0 END
 UNION ALL
     SELECT 'payout_amount', format('drop %s paid %s of %s cents, fee %s', j.id, p.amount_cents, j.price_cents,
         coalesce(f.amount_cents, 0))
