@@ -15,6 +15,7 @@ help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/ready ## Install everything into .venv.
+	@echo "Everything is set up. Next: make demo"
 
 demo: .venv/ready ## Watch drops being posted, fought over, judged and paid.
 	@.venv/bin/clorp demo $(ARGS)
@@ -63,19 +64,24 @@ endef
 	    echo "Bringing .venv up to date ..."; \
 	    rm $@; \
 	fi; \
-	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock; \
-	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	.venv/bin/python -m pip install -qq --require-hashes -r requirements.lock; \
+	.venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .; \
 	touch $@
 
-lock: .venv/ready ## Renew both lock files; ARGS=--upgrade takes newer releases.
+# Three locks: everything, what a server runs, and what builds the wheel.
+lock: .venv/ready ## Renew the lock files; ARGS=--upgrade takes newer releases.
 	@set -eu; \
 	trap 'rm -rf .venv/lock' EXIT; \
 	.venv/bin/python -m venv --clear .venv/lock; \
-	.venv/bin/python -m pip --python .venv/lock install --quiet uv; \
+	.venv/lock/bin/python -m pip install -qq uv; \
 	compile() { .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-emit-index-url $(ARGS) "$$@" pyproject.toml; }; \
-	compile --all-extras -o requirements.lock; \
-	compile -o requirements-server.lock
+	    --no-header --no-emit-index-url $(ARGS) "$$@"; }; \
+	compile --all-extras pyproject.toml -o requirements.lock; \
+	compile --constraint requirements.lock --no-annotate pyproject.toml -o requirements-server.lock; \
+	.venv/bin/python -c 'import tomllib; \
+	    build = tomllib.load(open("pyproject.toml", "rb"))["build-system"]; \
+	    print(*build["requires"], sep="\n")' \
+	    | compile --constraint requirements.lock --no-annotate - -o requirements-build.lock
 
 .env: ## Make up passwords and keys for docker compose, unless there are some.
 	@set -eu; umask 077; $(find_python); \
