@@ -347,7 +347,7 @@ def _postgres_answers(url: str) -> bool:
 
 
 def _create_database(url: str) -> None:
-    with closing(_connect(url, "postgres")) as connection:
+    with closing(_connect(url.removesuffix(DATABASE) + "postgres")) as connection:
         connection.autocommit = True
         with closing(connection.cursor()) as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
@@ -355,9 +355,8 @@ def _create_database(url: str) -> None:
                 cursor.execute(f"CREATE DATABASE {DATABASE}")
 
 
-def _connect(url: str, database: str | None = None) -> psycopg2.extensions.connection:
-    where = {"dbname": database} if database else {}
-    return psycopg2.connect(url, connect_timeout=2, **where)
+def _connect(url: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(url, connect_timeout=2)
 
 
 # Valkey --------------------------------------------------------------------------------------

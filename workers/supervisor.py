@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 END_SECONDS = 9.0  # everything together; a stop is promised within ten
+LAST_WORDS_SECONDS = 0.5  # what has ended may have left output to read
 RESTART_SECONDS_MIN = 0.2
 RESTART_SECONDS_MAX = 5.0
 HEALTHY_SECONDS = 30.0  # who lived so long has no bad start behind it
@@ -49,6 +50,7 @@ class _Run:
     started_at: float = 0.0
     restart_at: float = 0.0
     pause: float = RESTART_SECONDS_MIN
+    relay: threading.Thread | None = None
 
 
 class Supervisor:
@@ -109,6 +111,9 @@ class Supervisor:
                 if _alive(run):
                     self.say("does not end, killed", run.child.name, run.colour)
                 _signal_group(run, signal.SIGKILL)
+                if run.process:
+                    run.process.wait()
+        self._hear_last_words()
         self._runs.clear()
 
     def pids(self) -> dict[str, int]:
@@ -129,15 +134,22 @@ class Supervisor:
             cwd="/" if run.child.user is not None else None,
         )
         assert run.process.stdout is not None
-        threading.Thread(
+        run.relay = threading.Thread(
             target=self._relay, args=(run.process.stdout, run.child.name, run.colour), daemon=True
-        ).start()
+        )
+        run.relay.start()
 
     def _relay(self, output: IO[bytes], name: str, colour: str) -> None:
         with output:
             for line in output:
                 if text := line.decode(errors="replace").rstrip():
                     self.say(text, name, colour)
+
+    def _hear_last_words(self) -> None:
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        for run in self._runs:
+            if run.relay:
+                run.relay.join(max(0, deadline - time.monotonic()))
 
     def _revive(self, run: _Run) -> None:
         assert run.process is not None

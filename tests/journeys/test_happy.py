@@ -1,8 +1,12 @@
 """A drop from post to payout, through real processes, as strangers see it."""
 
+import pytest
+
 from tests.journeys.people import stranger
 from tests.support import violations
 from web.cli.background import System
+
+pytestmark = pytest.mark.xdist_group("happy")  # one system for all of them
 
 
 def test_a_full_arena_is_judged_and_paid(system: System) -> None:

@@ -12,6 +12,8 @@ from tests.journeys.people import Stranger, stranger
 from tests.support import violations
 from web.cli.background import System, tail
 
+pytestmark = pytest.mark.xdist_group("killed")  # one system for all of them
+
 # Long enough that a ballot takes a while: what is killed is killed at work.
 LONG_ENTRY = "The Rhine, the Danube and the Volga are rivers of Europe. " * 1_500
 
@@ -25,32 +27,46 @@ def full_arena(system: System) -> tuple[Stranger, str]:
     return sender, job_id
 
 
-def child(system: System, words: str) -> int:
-    """The process under the supervisor whose command has these words, once it is there."""
+def find(system: System, parent: int, words: str) -> int:
+    """The child of `parent` whose command has these words, once it is there."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        listed = Path(f"/proc/{system.pid}/task/{system.pid}/children").read_text().split()
-        for pid in listed:
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
             command = Path(f"/proc/{pid}/cmdline")
             if command.exists() and words in command.read_text().replace("\0", " "):
                 return int(pid)
         time.sleep(0.05)
-    raise AssertionError(f"no process with {words!r}\n{tail(system.log)}")
+    raise AssertionError(f"{parent} has no child with {words!r}\n{tail(system.log)}")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "--queues judge",
-        "--queues money",
-        "celery --quiet --app workers.app beat",
-        "gunicorn",
-        "valkey-server",
-        "postgres -D",
-    ],
-)
-def test_killing_any_process_loses_nothing(system: System, words: str) -> None:
-    victim = child(system, words)
+CHILDREN = {
+    "judge worker": "--queues judge",
+    "money worker": "--queues money",
+    "beat": "workers.app beat",
+    "web": "gunicorn",
+    "valkey": "valkey-server",
+    "postgres": "postgres -D",
+}
+GRANDCHILDREN = {
+    "a process of the money worker's pool": ("--queues money", "--queues money"),
+    "a process of the web server": ("gunicorn", "gunicorn"),
+    "a connection's process of postgres": ("postgres -D", "clorp clorp"),
+}
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_killing_any_process_loses_nothing(system: System, name: str) -> None:
+    victim = find(system, system.pid, CHILDREN[name])
+    sender, job_id = full_arena(system)
+    os.kill(victim, signal.SIGKILL)
+    assert sender.wait_for(job_id, "verified")["grade"]
+    assert violations() == []
+
+
+@pytest.mark.parametrize("name", GRANDCHILDREN)
+def test_killing_a_child_of_one_loses_nothing(system: System, name: str) -> None:
+    parent, words = GRANDCHILDREN[name]
+    victim = find(system, find(system, system.pid, parent), words)
     sender, job_id = full_arena(system)
     os.kill(victim, signal.SIGKILL)
     assert sender.wait_for(job_id, "verified")["grade"]
@@ -58,7 +74,7 @@ def test_killing_any_process_loses_nothing(system: System, words: str) -> None:
 
 
 def test_killing_a_worker_that_holds_the_ballots_loses_nothing(system: System) -> None:
-    victim = child(system, "--queues judge")
+    victim = find(system, system.pid, CHILDREN["judge worker"])
     os.kill(victim, signal.SIGSTOP)  # takes no message any more, and answers nobody
     sender, job_id = full_arena(system)
     sender.wait_for(job_id, "ranking")
@@ -68,7 +84,7 @@ def test_killing_a_worker_that_holds_the_ballots_loses_nothing(system: System) -
 
 
 def test_a_flushed_redis_loses_nothing(system: System) -> None:
-    victim = child(system, "--queues judge")
+    victim = find(system, system.pid, CHILDREN["judge worker"])
     os.kill(victim, signal.SIGSTOP)
     sender, job_id = full_arena(system)
     sender.wait_for(job_id, "ranking")
