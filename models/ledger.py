@@ -121,6 +121,15 @@ def release(session: Session, drop: Drop, winner_id: UUID) -> None:
         _leave_escrow(session, drop, "fee", FEES, drop.fee_cents)
 
 
+def balances(session: Session) -> dict[str, int]:
+    """Cents by owner; the escrows of all drops together, fees and the world by their kind."""
+    rows = session.execute(
+        text("""SELECT coalesce(owner, kind), sum(balance_cents)::bigint FROM audit_accounts
+            GROUP BY coalesce(owner, kind), kind ORDER BY kind = 'wallet' DESC, min(id::text)""")
+    )
+    return {owner: cents for owner, cents in rows}  # noqa: C416
+
+
 def audit(session: Session) -> Audit:
     """Check every promise about money over all rows; an empty list of violations is the good news."""
     violations = session.execute(text("SELECT rule, detail FROM audit_violations"))

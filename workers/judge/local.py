@@ -27,7 +27,7 @@ THRESHOLDS = (0.86, 0.72, 0.57, 0.42, 0.25)
 
 _NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
 _ASKED = re.compile(
-    r"\b(\d{1,2}|" + "|".join(_NUMBERS[1:]) + r")\s+(?:[\w'-]{1,20}\s+){0,3}?([a-z'-]{2,20}(?<!s)s)\b"
+    r"\b(\d{1,2}|" + "|".join(_NUMBERS[1:]) + r")\s+((?:[\w'-]{1,20}\s+){0,2}?)([a-z'-]{2,20}(?<!s)s)\b"
 )
 _UNITS = frozenset(
     "words lines sentences characters minutes hours days seconds years dollars paragraphs".split()
@@ -132,12 +132,13 @@ def _coverage(asked: str, text: str) -> Finding:
 
 def _substance(text: str, enough: int) -> Finding:
     distinct = len(set(texts.words(text)))
-    return Finding(min(1.0, distinct / enough) ** 0.5, 0.4, f"has {distinct} different words")
+    # The first words say more than the last ones.
+    return Finding(min(1.0, distinct / enough) ** 0.7, 0.4, f"has {distinct} different words")
 
 
 def _count(asked: str, text: str) -> Finding | None:
     """Whether there are as many things as the prompt asked for, where it named a number."""
-    found = next((m for m in _ASKED.finditer(asked.lower()) if m[2] not in _UNITS), None)
+    found = next(filter(_counts_things, _ASKED.finditer(asked.lower())), None)
     if found is None:
         return None
     number = int(found[1]) if found[1].isdigit() else _NUMBERS.index(found[1]) + 1
@@ -145,11 +146,16 @@ def _count(asked: str, text: str) -> Finding | None:
     if not number or (given == 1 and len(texts.words(text)) > 12 * number):
         return None  # prose may hold them all
     words = (
-        f"gives the {number} {found[2]} asked for"
+        f"gives the {number} {found[3]} asked for"
         if given == number
-        else f"asked for {number} {found[2]}, gives {given}"
+        else f"asked for {number} {found[3]}, gives {given}"
     )
     return Finding(min(given, number) / max(given, number), 0.3, words)
+
+
+def _counts_things(found: re.Match[str]) -> bool:
+    """“three short taglines”, but not “two from chickpeas” or “200 words”."""
+    return found[3] not in _UNITS and not any(texts.is_common(word) for word in texts.words(found[2]))
 
 
 def _plain(text: str) -> Finding:

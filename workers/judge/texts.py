@@ -17,7 +17,7 @@ _COMMON = frozenset(
     might more most must my no nor not now of off on once one only or other our ours out over own please same
     she should so some such than that the their theirs them then there these they this those through to too
     under until up use using very was we were what when where which while who whom why will with would write
-    you your yours yourself""".split()
+    you your yours yourself two three four five six seven eight nine ten""".split()
 )
 # Words of the trade of judging. Two of them in a line that the prompt has no reason for are one too many.
 _JUDGING = frozenset(
@@ -49,9 +49,14 @@ def stem(word: str) -> str:
     return word
 
 
+def is_common(word: str) -> bool:
+    """Whether a word stands in any text and tells nothing of it."""
+    return word in _COMMON
+
+
 def content(text: str) -> list[str]:
     """The stems that carry meaning, each once, in order."""
-    return list(dict.fromkeys(stem(word) for word in words(text) if word not in _COMMON and len(word) > 1))
+    return list(dict.fromkeys(stem(word) for word in words(text) if not is_common(word) and len(word) > 1))
 
 
 def items(text: str) -> int:

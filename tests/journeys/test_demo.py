@@ -1,0 +1,41 @@
+"""`clorp demo` as a newcomer runs it, without a terminal."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("happy")  # beside the other journey that takes little
+
+
+def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "web.cli", "demo", "--json"],
+        env={**env, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["well"]
+    assert shown["audit"]["violations"] == []
+    assert [drop["status"] for drop in shown["drops"]] == ["verified", "verified", "verified", "failed"]
+    assert sum(shown["before"].values()) == sum(shown["after"].values()) == 0
+    liar = next(row for row in shown["drops"][2]["ranking"] if row["agent"] == "magpie")
+    assert liar["rank"] > 1, "talking to the judge does not pay"
+    for word in ("ada drops", "hands in an entry", "is verified", "failed (no_submissions)"):
+        assert word in done.stderr
+    assert "\x1b[" not in done.stderr + done.stdout
+    assert not _alive()
+
+
+def _alive() -> list[str]:
+    """Commands that still run in a folder of a demo."""
+    commands = (Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit())
+    return [text for path in commands if path.exists() and "clorp-demo-" in (text := path.read_text())]

@@ -1,0 +1,474 @@
+"""PostgreSQL itself refuses, with the Python code bypassed; and the audit sees what got past it."""
+
+import re
+from itertools import product
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from models import db, ledger
+from models.ids import uuid7
+from models.schema import GUARDS
+from models.states import TRANSITIONS, Status
+from tests.models.stages import PRICE, cancel, drop_in, refusal, sql
+from tests.support import Person, balance, claim, let_time_pass, person, post, submit, violations
+
+pytestmark = pytest.mark.usefixtures("database")
+
+ALLOWED = [(before, after) for before, following in TRANSITIONS.items() for after in following]
+FORBIDDEN = [pair for pair in product(Status, Status) if pair[0] is not pair[1] and pair not in ALLOWED]
+
+# What the checks of a row want beside the status itself.
+ALONG = {
+    Status.OPEN: ", opened_at = now(), window_closes_at = now() + interval '5 minutes'",
+    Status.RANKING: "",
+    Status.COMPLETED: ", winning_submission_id = (SELECT id FROM submissions LIMIT 1)",
+    Status.VERIFIED: ", ended_at = now()",
+    Status.CANCELLED: ", ended_at = now()",
+    Status.FAILED: ", ended_at = now(), failure_reason = 'test'",
+}
+
+
+def wallet(who: Person | UUID) -> UUID:
+    user_id = who.id if isinstance(who, Person) else who
+    return sql("SELECT id FROM accounts WHERE user_id = :id", id=user_id)[0].id
+
+
+def escrow(job_id: UUID) -> UUID:
+    return sql("SELECT id FROM accounts WHERE job_id = :id", id=job_id)[0].id
+
+
+def new_escrow(job_id: UUID) -> UUID:
+    account = uuid7()
+    sql(
+        "INSERT INTO accounts (id, kind, job_id, balance_cents) VALUES (:id, 'escrow', :job, 0)",
+        id=account,
+        job=job_id,
+    )
+    return account
+
+
+def sender_of(job_id: UUID) -> UUID:
+    return sql("SELECT sender_id FROM jobs WHERE id = :id", id=job_id)[0].sender_id
+
+
+TRANSFER = """INSERT INTO transfers (id, key, kind, job_id, debit_id, credit_id, amount_cents)
+    VALUES (gen_random_uuid(), gen_random_uuid()::text, :kind, :job, :debit, :credit, :cents)"""
+
+
+def transfer(kind: str, job: UUID | None, debit: UUID, credit: UUID, cents: int = PRICE) -> str | None:
+    return refusal(TRANSFER, kind=kind, job=job, debit=debit, credit=credit, cents=cents)
+
+
+# Lifecycle -------------------------------------------------------------------------------------
+
+
+def test_the_table_of_moves_is_the_one_in_states():
+    rows = sql("SELECT from_status, to_status FROM job_transitions")
+    assert {tuple(row) for row in rows} == {(str(before), str(after)) for before, after in ALLOWED}
+
+
+@pytest.mark.parametrize(("before", "after"), FORBIDDEN)
+def test_a_forbidden_move_is_refused(before: Status, after: Status):
+    change = "UPDATE jobs SET status = :after WHERE id = :id"
+    assert refusal(change, id=drop_in(before), after=after) == "jobs_transition"
+
+
+@pytest.mark.parametrize(("before", "after"), ALLOWED)
+def test_an_allowed_move_passes(before: Status, after: Status):
+    job_id = drop_in(before)
+    with db.engine().connect() as connection:  # never committed: the money did not move along
+        change = f"UPDATE jobs SET status = :after{ALONG[after]} WHERE id = :id"
+        assert connection.execute(text(change), {"id": job_id, "after": after}).rowcount == 1
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING_PAYMENT])
+def test_a_drop_begins_as_pending(status: Status):
+    insert = """INSERT INTO jobs (id, status, sender_id, prompt, title, pack, price_cents, fee_bps,
+            fee_flat_cents, time_limit_seconds, max_claims)
+        VALUES (gen_random_uuid(), :status, :sender, 'x', 'x', 'wild', 100, 0, 0, 300, 5)"""
+    assert refusal(insert, status=status, sender=person().id) == "jobs_transition"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sender_id = (SELECT id FROM users WHERE id <> sender_id LIMIT 1)",
+        "prompt = 'another'",
+        "price_cents = price_cents - 1",
+        "fee_bps = 10000",
+        "fee_flat_cents = 1",
+        "max_claims = max_claims + 1",
+        "time_limit_seconds = 1",
+        "min_grade = 'S'",
+        "opened_at = opened_at - interval '1 s'",
+        "window_closes_at = window_closes_at + interval '1 s'",
+    ],
+)
+def test_the_terms_of_a_drop_are_frozen(change: str):
+    job_id = drop_in(Status.OPEN)
+    person()
+    assert refusal(f"UPDATE jobs SET {change} WHERE id = :id", id=job_id) == "jobs_frozen"
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.VERIFIED])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "winning_submission_id = (SELECT id FROM submissions WHERE job_id = jobs.id AND rank = 2)",
+        "grade = 'S'",
+    ],
+)
+def test_the_winner_is_frozen(status: Status, change: str):
+    assert refusal(f"UPDATE jobs SET {change} WHERE id = :id", id=drop_in(status)) == "jobs_frozen"
+
+
+# Competitors -----------------------------------------------------------------------------------
+
+CLAIM = """INSERT INTO claims (id, job_id, user_id, slot, expires_at)
+    VALUES (:id, :job, :user, :slot, now() + interval '1 minute')"""
+ENTRY = """INSERT INTO submissions (id, job_id, user_id, claim_id, body, created_at, revised_at)
+    SELECT gen_random_uuid(), :job, :user, :claim, 'x', now(), window_closes_at + CAST(:late AS interval)
+    FROM jobs WHERE id = :job"""
+
+
+def take(job_id: UUID, who: UUID, slot: int) -> str | None:
+    return refusal(CLAIM, id=uuid7(), job=job_id, user=who, slot=slot)
+
+
+def claim_of(job_id: UUID, who: Person) -> UUID:
+    return sql("SELECT id FROM claims WHERE job_id = :job AND user_id = :user", job=job_id, user=who.id)[0].id
+
+
+def test_there_is_no_sixth_slot():
+    job_id = drop_in(Status.OPEN)
+    for _ in range(5):
+        claim(person(), job_id)
+    assert take(job_id, person().id, 6) == "claims_max"
+    assert take(job_id, person().id, 5) == "claims_slot"
+    assert take(job_id, person().id, 0) == "claims_slot_check"
+
+
+def test_nobody_has_two_slots():
+    job_id, who = drop_in(Status.OPEN), person()
+    claim(who, job_id)
+    assert take(job_id, who.id, 2) == "claims_user"
+
+
+def test_nobody_competes_in_their_own_drop():
+    job_id = drop_in(Status.OPEN)
+    assert take(job_id, sender_of(job_id), 1) == "claims_own_drop"
+
+
+def test_nobody_enters_twice():
+    job_id, who = drop_in(Status.OPEN), person()
+    submit(who, job_id)
+    again = refusal(ENTRY, job=job_id, user=who.id, claim=claim_of(job_id, who), late="-1 s")
+    assert again in ("submissions_job_id_user_id_key", "submissions_claim_id_key")
+
+
+def test_an_entry_needs_a_slot_of_its_author_in_its_drop():
+    here, elsewhere, who, other = drop_in(Status.OPEN), drop_in(Status.OPEN), person(), person()
+    claim(who, elsewhere)
+    claim(other, here)
+    for slot in (claim_of(elsewhere, who), claim_of(here, other)):
+        assert refusal(ENTRY, job=here, user=who.id, claim=slot, late="-1 s") == "submissions_slot"
+
+
+def test_a_slot_with_an_entry_is_not_given_to_another():
+    job_id = drop_in(Status.OPEN)
+    submit(person(), job_id)
+    assert refusal("UPDATE claims SET state = 'released' WHERE job_id = :id", id=job_id) == "claims_submitted"
+
+
+@pytest.mark.parametrize(("late", "refused_by"), [("-1 ms", None), ("0 s", "submissions_window")])
+def test_an_entry_has_to_come_before_the_window_closes(late: str, refused_by: str | None):
+    job_id, who = drop_in(Status.OPEN), person()
+    claim(who, job_id)
+    assert refusal(ENTRY, job=job_id, user=who.id, claim=claim_of(job_id, who), late=late) == refused_by
+
+
+def test_no_entry_comes_in_once_the_judges_are_at_work():
+    job_id, who = drop_in(Status.OPEN), person()
+    submit(person(), job_id)
+    claim(who, job_id)
+    sql("UPDATE jobs SET status = 'ranking' WHERE id = :id", id=job_id)
+    slot = claim_of(job_id, who)
+    assert refusal(ENTRY, job=job_id, user=who.id, claim=slot, late="-1 s") == "submissions_window"
+    assert refusal("UPDATE submissions SET body = 'better'") == "submissions_window"
+
+
+def test_there_are_never_two_winners():
+    job_id = drop_in(Status.RANKING)
+    both = "UPDATE submissions SET rank = 1, grade = 'A' WHERE job_id = :id"
+    assert refusal(both, id=job_id) == "submissions_job_id_rank_key"
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.VERIFIED])
+def test_a_verdict_stands(status: Status):
+    job_id = drop_in(status)
+    assert (
+        refusal("UPDATE submissions SET grade = 'S' WHERE job_id = :id", id=job_id) == "submissions_verdict"
+    )
+
+
+# Money -----------------------------------------------------------------------------------------
+
+
+def test_a_wallet_never_goes_below_zero():
+    job_id = drop_in(Status.PENDING_PAYMENT)
+    target = new_escrow(job_id)
+    assert transfer("hold", job_id, wallet(sender_of(job_id)), target) == "accounts_balance_check"
+
+
+def test_an_escrow_never_goes_below_zero():
+    job_id = drop_in(Status.COMPLETED)
+    payout = transfer("payout", job_id, escrow(job_id), wallet(person()), PRICE + 1)
+    assert payout == "accounts_balance_check"
+
+
+def test_a_drop_is_funded_once():
+    sender = person(2 * PRICE)
+    job_id = post(sender, price_cents=PRICE)
+    assert transfer("hold", job_id, wallet(sender), escrow(job_id)) == "transfers_one_hold"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (Status.VERIFIED, "payout"),
+        (Status.VERIFIED, "refund"),
+        (Status.CANCELLED, "payout"),
+        (Status.FAILED, "refund"),
+    ],
+)
+def test_a_bounty_leaves_its_escrow_once(status: Status, kind: str):
+    sender = person(2 * PRICE)
+    job_id = drop_in(status, sender)
+    assert transfer(kind, job_id, escrow(job_id), wallet(sender)) == "transfers_one_end"
+
+
+def test_the_same_reason_never_moves_money_twice():
+    who = person(5)
+    again = """INSERT INTO transfers (id, key, kind, debit_id, credit_id, amount_cents)
+        SELECT gen_random_uuid(), key, kind, debit_id, credit_id, amount_cents FROM transfers"""
+    assert refusal(again) == "transfers_key_key"
+    assert balance(who) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE transfers SET amount_cents = 1",
+        "DELETE FROM transfers",
+        "TRUNCATE transfers",
+        "TRUNCATE jobs CASCADE",
+    ],
+)
+def test_transfers_are_written_once_and_for_ever(change: str):
+    drop_in(Status.OPEN)
+    assert refusal(change) == "transfers_append_only"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE accounts SET balance_cents = balance_cents + 1 WHERE kind = 'wallet'",
+        "UPDATE accounts SET user_id = (SELECT max(id::text)::uuid FROM users) WHERE kind = 'wallet'",
+        "INSERT INTO accounts (id, kind, user_id, balance_cents)"
+        " SELECT gen_random_uuid(), 'wallet', id, 5 FROM users LIMIT 1",
+    ],
+)
+def test_a_balance_changes_only_through_transfers(change: str):
+    person(5)
+    person(5)
+    assert refusal(change) == "accounts_by_transfer"
+
+
+def test_no_money_comes_from_anywhere_but_the_world():
+    rich, poor = person(5), person()
+    assert transfer("credit", None, wallet(rich), wallet(poor), 5) == "transfers_route"
+
+
+def test_a_drop_spends_no_bounty_but_its_own():
+    robbed, dead = drop_in(Status.OPEN), drop_in(Status.PENDING_PAYMENT)
+    thief = wallet(sender_of(dead))
+    assert transfer("refund", dead, escrow(robbed), thief) == "transfers_route"
+
+
+@pytest.mark.parametrize("cents", [0, -1])
+def test_a_transfer_moves_something_forwards(cents: int):
+    assert transfer("credit", None, ledger.WORLD, wallet(person()), cents) == "transfers_amount_check"
+
+
+# Status and escrow, at commit --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Status.PENDING_PAYMENT, Status.OPEN),
+        (Status.OPEN, Status.CANCELLED),
+        (Status.OPEN, Status.FAILED),
+        (Status.RANKING, Status.FAILED),
+        (Status.COMPLETED, Status.VERIFIED),
+    ],
+)
+def test_a_status_without_its_money_is_not_committed(before: Status, after: Status):
+    change = f"UPDATE jobs SET status = :after{ALONG[after]} WHERE id = :id"
+    assert refusal(change, id=drop_in(before), after=after) == "escrow_agrees"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (Status.OPEN, "refund"),
+        (Status.OPEN, "payout"),
+        (Status.RANKING, "payout"),
+        (Status.COMPLETED, "refund"),
+        (Status.COMPLETED, "payout"),
+    ],
+)
+def test_money_that_leaves_without_its_status_is_not_committed(status: Status, kind: str):
+    job_id = drop_in(status)
+    assert transfer(kind, job_id, escrow(job_id), wallet(sender_of(job_id))) == "escrow_agrees"
+
+
+def test_money_that_comes_without_its_status_is_not_committed():
+    sender = person()
+    job_id = drop_in(Status.PENDING_PAYMENT, sender)
+    target = new_escrow(job_id)
+    sql(TRANSFER, kind="credit", job=None, debit=ledger.WORLD, credit=wallet(sender), cents=PRICE)
+    assert transfer("hold", job_id, wallet(sender), target) == "escrow_agrees"
+
+
+# Audit -----------------------------------------------------------------------------------------
+
+
+def corrupt(*statements: str, **values: object) -> None:
+    """Change rows as no guard would allow: triggers and foreign keys are off."""
+    with db.engine().begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            connection.execute(text(statement), values)
+
+
+def _sum_zero() -> None:
+    corrupt(TRANSFER, kind="credit", job=None, debit=uuid4(), credit=ledger.FEES, cents=5)
+
+
+def _balance_drift() -> None:
+    corrupt(
+        "UPDATE accounts SET balance_cents = balance_cents + 5 WHERE user_id = :one",
+        "UPDATE accounts SET balance_cents = balance_cents - 5 WHERE user_id = :other",
+        one=person(5).id,
+        other=person(5).id,
+    )
+
+
+def _negative_balance() -> None:
+    sender = sender_of(drop_in(Status.OPEN))
+    corrupt(
+        "ALTER TABLE accounts DROP CONSTRAINT accounts_balance_check",
+        "DELETE FROM transfers WHERE kind = 'credit'",
+        "UPDATE accounts SET balance_cents = balance_cents - :cents WHERE user_id = :sender",
+        sender=sender,
+        cents=PRICE,
+    )
+
+
+def _escrow_disagrees() -> None:
+    corrupt("UPDATE jobs SET price_cents = 101 WHERE id = :id", id=drop_in(Status.OPEN))
+
+
+def _settled_once() -> None:
+    sender = person()
+    job_id = drop_in(Status.PENDING_PAYMENT, sender)
+    cancel(sender, job_id)
+    corrupt("UPDATE jobs SET opened_at = now(), window_closes_at = now() WHERE id = :id", id=job_id)
+
+
+def _payout_amount() -> None:
+    corrupt("UPDATE jobs SET price_cents = 101 WHERE id = :id", id=drop_in(Status.VERIFIED))
+
+
+def _payee() -> None:
+    drop_in(Status.VERIFIED)
+    corrupt("UPDATE submissions SET user_id = :id WHERE rank = 1", id=person().id)
+
+
+def _refundee() -> None:
+    corrupt("UPDATE jobs SET sender_id = :other WHERE id = :id", id=drop_in(Status.FAILED), other=person().id)
+
+
+def _ranks() -> None:
+    drop_in(Status.VERIFIED)
+    corrupt("UPDATE submissions SET rank = 3 WHERE rank = 2")
+
+
+def _late_entry() -> None:
+    drop_in(Status.RANKING)
+    corrupt("UPDATE submissions SET revised_at = (SELECT window_closes_at FROM jobs) WHERE body = 'apple'")
+
+
+def _slots() -> None:
+    corrupt("UPDATE jobs SET max_claims = 1 WHERE id = :id", id=drop_in(Status.RANKING))
+
+
+def _own_drop() -> None:
+    drop_in(Status.RANKING)
+    corrupt("UPDATE submissions SET user_id = (SELECT sender_id FROM jobs) WHERE body = 'apple'")
+
+
+def _owes_nothing() -> None:
+    corrupt("UPDATE jobs SET due_at = NULL WHERE id = :id", id=drop_in(Status.OPEN))
+
+
+def _route() -> None:
+    one, other = person(5), person(5)
+    corrupt(
+        "UPDATE accounts SET balance_cents = balance_cents - 5 WHERE id = :debit",
+        "UPDATE accounts SET balance_cents = balance_cents + 5 WHERE id = :credit",
+        TRANSFER,
+        kind="credit",
+        job=None,
+        debit=wallet(one),
+        credit=wallet(other),
+        cents=5,
+    )
+
+
+CORRUPTIONS = {
+    "sum_zero": _sum_zero,
+    "balance_drift": _balance_drift,
+    "negative_balance": _negative_balance,
+    "escrow_disagrees": _escrow_disagrees,
+    "settled_once": _settled_once,
+    "payout_amount": _payout_amount,
+    "payee": _payee,
+    "refundee": _refundee,
+    "ranks": _ranks,
+    "late_entry": _late_entry,
+    "slots": _slots,
+    "own_drop": _own_drop,
+    "owes_nothing": _owes_nothing,
+    "route": _route,
+}
+
+
+@pytest.mark.parametrize("rule", CORRUPTIONS)
+def test_the_audit_reports_exactly_the_broken_rule(rule: str):
+    CORRUPTIONS[rule]()
+    assert {violation.rule for violation in violations()} == {rule}
+
+
+def test_every_rule_of_the_audit_is_tried_here():
+    view = GUARDS.partition("CREATE VIEW audit_violations")[2]
+    assert set(re.findall(r"SELECT '(\w+)', format", view)) == set(CORRUPTIONS)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_the_audit_is_content_with_a_drop_in_every_status(status: Status):
+    let_time_pass(drop_in(status), 1)
+    assert violations() == []

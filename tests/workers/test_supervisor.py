@@ -1,0 +1,274 @@
+"""Real children, tiny ones: kept alive, ended in order, and never left behind."""
+
+import io
+import os
+import pwd
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workers.processes import alive, gone, until
+from workers import supervisor as module
+from workers.supervisor import Child, Supervisor
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(99)"
+PATIENT = "import time; print('up'); time.sleep(99)"
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def supervisor(log: io.StringIO) -> Iterator[Supervisor]:
+    started = Supervisor(log)
+    yield started
+    started.stop()
+
+
+def child(code: str, name: str = "child", stage: int = 1, **more: Any) -> Child:
+    return Child(name, [sys.executable, "-c", code], stage, **more)
+
+
+def watch_until(supervisor: Supervisor, log: io.StringIO, words: str, times: int = 1) -> None:
+    deadline = time.monotonic() + 20
+    supervisor.watch(until=lambda: log.getvalue().count(words) >= times or time.monotonic() > deadline)
+    assert log.getvalue().count(words) >= times, log.getvalue()
+
+
+def pauses(log: io.StringIO) -> list[float]:
+    return [float(seconds) for seconds in re.findall(r"restarting in (\S+) s", log.getvalue())]
+
+
+# Kept alive ------------------------------------------------------------------------------------
+
+
+def test_a_killed_child_is_started_again(supervisor, log):
+    supervisor.start([child(PATIENT)])
+    watch_until(supervisor, log, " up")
+    first = supervisor.pids()["child"]
+    os.kill(first, signal.SIGKILL)
+    watch_until(supervisor, log, " up", times=2)
+    assert "killed by SIGKILL, restarting in" in log.getvalue()
+    assert supervisor.pids()["child"] != first
+
+
+def test_only_the_dead_one_is_started_again(supervisor, log):
+    supervisor.start([child(PATIENT, "healthy"), child("raise SystemExit(3)", "ill")])
+    healthy = supervisor.pids()["healthy"]
+    watch_until(supervisor, log, "ended with 3")
+    assert supervisor.pids()["healthy"] == healthy
+
+
+def test_one_that_keeps_dying_is_left_alone_for_longer_and_longer(supervisor, log, monkeypatch):
+    monkeypatch.setattr(module, "RESTART_SECONDS_MAX", 0.5)
+    supervisor.start([child("")])
+    watch_until(supervisor, log, "ended with 0", times=4)
+    assert pauses(log)[:4] == [0.2, 0.4, 0.5, 0.5]
+
+
+def test_one_that_has_lived_long_is_started_again_soon(supervisor, log, monkeypatch):
+    supervisor.start([child("")])
+    watch_until(supervisor, log, "restarting", times=2)
+    monkeypatch.setattr(module, "HEALTHY_SECONDS", 0)
+    watch_until(supervisor, log, "restarting", times=3)
+    assert pauses(log)[:3] == [0.2, 0.4, 0.2]
+
+
+def test_what_a_crashed_child_had_started_is_ended(supervisor, log):
+    code = "import subprocess; print('mine:', subprocess.Popen(['sleep', '99']).pid); raise SystemExit(1)"
+    supervisor.start([child(code)])
+    watch_until(supervisor, log, "restarting")
+    until("its words", lambda: "mine:" in log.getvalue())
+    grandchild = int(log.getvalue().partition("mine: ")[2].split()[0])
+    until("the grandchild to end", lambda: gone(grandchild))
+
+
+# Ended in order --------------------------------------------------------------------------------
+
+
+def test_stages_end_one_after_the_other_the_highest_first(supervisor, log, tmp_path):
+    ended = tmp_path / "ended"
+    code = f"""
+import signal, sys, time
+def end(*_):
+    time.sleep(float(sys.argv[1]))
+    open({str(ended)!r}, "a").write(sys.argv[2] + " ")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up")
+time.sleep(99)"""
+    slow_first = [("0", "servers", 0), ("0.1", "workers", 1), ("0.3", "web", 3)]
+    supervisor.start(
+        Child(name, [sys.executable, "-c", code, seconds, name], stage) for seconds, name, stage in slow_first
+    )
+    watch_until(supervisor, log, " up", times=3)
+    supervisor.stop()
+    assert ended.read_text().split() == ["web", "workers", "servers"]
+
+
+def test_each_is_asked_with_its_own_signal(supervisor, log):
+    code = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(print('thanks'))); "
+    supervisor.start([child(code + PATIENT, stop_signal=signal.SIGINT)])
+    watch_until(supervisor, log, " up")
+    supervisor.stop()
+    assert "thanks" in log.getvalue()
+
+
+def test_those_that_will_not_end_are_killed_within_the_promised_time(supervisor, log, monkeypatch):
+    monkeypatch.setattr(module, "END_SECONDS", 0.6)
+    supervisor.start([child(STUBBORN, "one", 1), child(STUBBORN, "two", 2), child(STUBBORN, "three", 3)])
+    watch_until(supervisor, log, " up", times=3)
+    pids = supervisor.pids().values()
+    begun = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - begun < module.END_SECONDS + 2
+    assert log.getvalue().count("does not end, killed") == 3
+    until("all to end", lambda: gone(*pids))
+
+
+def test_nothing_is_left_to_wait_for_after_a_stop(supervisor, log, monkeypatch):
+    monkeypatch.setattr(module, "END_SECONDS", 0.2)
+    supervisor.start([child(STUBBORN)])
+    watch_until(supervisor, log, " up")
+    pid = supervisor.pids()["child"]
+    supervisor.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_stop_between_a_death_and_the_restart_starts_nothing(supervisor, log):
+    supervisor.start([child("")])
+    watch_until(supervisor, log, "restarting")
+    supervisor.stop()
+    assert supervisor.pids() == {}
+
+
+SUPERVISED = """
+import sys
+from workers.supervisor import Child, Supervisor
+supervisor = Supervisor()
+supervisor.catch_signals()
+user = int(sys.argv[1]) if sys.argv[1] else None
+supervisor.start([Child("child", {argv!r}, 1, user=user)])
+print("pid", supervisor.pids()["child"], flush=True)
+supervisor.watch()
+supervisor.stop()
+"""
+
+
+@pytest.fixture
+def supervised() -> Iterator[Any]:
+    """Runs a supervisor of one child in a process of its own; gives it and the child's pid."""
+    running = []
+
+    def run(*argv: str, user: str = "") -> tuple[subprocess.Popen[str], int]:
+        script = SUPERVISED.format(argv=argv)
+        process = subprocess.Popen([sys.executable, "-c", script, user], stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        pid, up = 0, False
+        while not (pid and up):
+            line = process.stdout.readline()
+            assert line, "the supervisor ended early"
+            pid = int(line.split()[1]) if line.startswith("pid ") else pid
+            up = up or " up" in line
+        return process, pid
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_all(supervised, name):
+    process, pid = supervised(sys.executable, "-c", PATIENT)
+    process.send_signal(signal.Signals[name])
+    assert process.wait(module.END_SECONDS) == 0
+    assert gone(pid)
+
+
+def test_a_second_signal_waits_for_nobody(supervised):
+    process, pid = supervised(sys.executable, "-c", STUBBORN)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    assert alive(pid)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(module.END_SECONDS - 3) == 0
+    until("the child to end", lambda: gone(pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_children_do_not_outlive_a_killed_supervisor(supervised):
+    # As root PostgreSQL is such a child: changing users must not make it forget its parent.
+    nobody = str(pwd.getpwnam("nobody").pw_uid) if os.geteuid() == 0 else ""
+    process, pid = supervised("/bin/sh", "-c", "echo ' up'; exec sleep 99", user=nobody)
+    process.kill()
+    until("the child to end", lambda: gone(pid))
+
+
+# What they say and know ------------------------------------------------------------------------
+
+
+def test_every_line_has_its_time_and_its_name(supervisor, log):
+    supervisor.start([child("print('one\\n\\ntwo'); import time; time.sleep(99)", "talker")])
+    watch_until(supervisor, log, "two")
+    assert re.fullmatch(r"(\d\d:\d\d:\d\d talker   (one|two)\n){2}", log.getvalue())
+
+
+def test_bytes_that_are_no_text_do_no_harm(supervisor, log):
+    code = r"import os, time; os.write(1, b'caf\xe9 [/] \xff\n'); os.write(2, b'then\n'); time.sleep(99)"
+    supervisor.start([child(code)])
+    watch_until(supervisor, log, "then")
+    assert "caf� [/] �\n" in log.getvalue()
+
+
+def test_last_words_are_heard(supervisor, log):
+    supervisor.start([child("import atexit, signal, sys, time; " + FAREWELL)])
+    watch_until(supervisor, log, " up")
+    supervisor.stop()
+    assert "line 999" in log.getvalue()
+
+
+FAREWELL = """
+def end(*_):
+    for number in range(1000):
+        print("line", number)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up")
+time.sleep(99)
+"""
+
+
+def test_the_environment_reaches_the_child_on_top_of_ours(supervisor, log, monkeypatch):
+    monkeypatch.setenv("OURS", "inherited")
+    code = "import os, time; print(os.environ['OURS'], os.environ['THEIRS']); time.sleep(99)"
+    supervisor.start([child(code, env={"THEIRS": "added"})])
+    watch_until(supervisor, log, "inherited added")
+
+
+def test_the_environment_is_not_shown():
+    assert "hidden" not in repr(child("", env={"CLORP_ENCRYPTION_KEYS": "hidden"}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_child_may_run_as_somebody_else(supervisor, log):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    supervisor.start([Child("child", ["/bin/sh", "-c", "echo uid `id -u`; sleep 99"], 1, user=nobody)])
+    watch_until(supervisor, log, f"uid {nobody}")
+
+
+def test_a_program_that_does_not_exist_is_named(supervisor):
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        supervisor.start([Child("child", [str(Path("/no-such-program"))], 1)])
