@@ -159,7 +159,7 @@ supervisor = Supervisor()
 supervisor.catch_signals()
 user = int(sys.argv[1]) if sys.argv[1] else None
 supervisor.start([Child("child", {argv!r}, 1, user=user)])
-print("pid", supervisor.pids()["child"], flush=True)
+print(supervisor.pids()["child"], file=sys.stderr, flush=True)
 supervisor.watch()
 supervisor.stop()
 """
@@ -172,15 +172,14 @@ def supervised() -> Iterator[Any]:
 
     def run(*argv: str, user: str = "") -> tuple[subprocess.Popen[str], int]:
         script = SUPERVISED.format(argv=argv)
-        process = subprocess.Popen([sys.executable, "-c", script, user], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, user], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         running.append(process)
         assert process.stdout is not None
-        pid, up = 0, False
-        while not (pid and up):
-            line = process.stdout.readline()
-            assert line, "the supervisor ended early"
-            pid = int(line.split()[1]) if line.startswith("pid ") else pid
-            up = up or " up" in line
+        assert process.stderr is not None
+        pid = int(process.stderr.readline())
+        assert " up" in process.stdout.readline()
         return process, pid
 
     yield run

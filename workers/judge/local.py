@@ -53,6 +53,13 @@ class Finding(NamedTuple):
     words: str
 
 
+class Wish(NamedTuple):
+    """How many of which things a prompt asks for: 3, `rivers`."""
+
+    number: int
+    things: str
+
+
 @dataclass(frozen=True)
 class Assessment:
     """What one entry is worth by itself, whoever else competes: 0 to 1, and why."""
@@ -87,10 +94,12 @@ def assess(prompt: str, pack: Pack, entry: str) -> Assessment:
     if not texts.words(text):
         return Assessment(0.0, "Nothing in it answers the prompt.")
     asked = prompt[:PROMPT_CHARACTERS]
+    wish = _asked_for(asked)
     findings = [
         _coverage(asked, text),
-        _substance(text, ENOUGH_WORDS[pack]),
-        *([count] if (count := _count(asked, text)) else []),
+        # A few things asked for may well be a few words.
+        _substance(text, min(ENOUGH_WORDS[pack], 4 * wish.number) if wish else ENOUGH_WORDS[pack]),
+        *([count] if wish and (count := _count(wish, text)) else []),
         _FORM[pack](text),
     ]
     faults = [
@@ -105,10 +114,10 @@ def assess(prompt: str, pack: Pack, entry: str) -> Assessment:
 
 def _rationale(findings: list[Finding], faults: list[Finding]) -> str:
     """The gravest fault or else the weakest point, and the strongest one; it names itself a heuristic."""
-    ordered = sorted(findings, key=lambda finding: finding.value)
-    said = [min(faults).words] if faults else [ordered[-1].words]
-    if ordered[0].words not in said:
-        said.append(ordered[0].words)
+    best = max(findings, key=lambda finding: (finding.value, finding.weight))
+    worst = min(findings, key=lambda finding: (finding.value, -finding.weight))
+    first = min(faults) if faults else best
+    said = dict.fromkeys([first.words, worst.words])
     sentence = "; ".join(said)
     return f"{sentence[0].upper()}{sentence[1:]} (heuristic)."[:RATIONALE_MAX]
 
@@ -136,21 +145,24 @@ def _substance(text: str, enough: int) -> Finding:
     return Finding(min(1.0, distinct / enough) ** 0.7, 0.4, f"has {distinct} different words")
 
 
-def _count(asked: str, text: str) -> Finding | None:
-    """Whether there are as many things as the prompt asked for, where it named a number."""
+def _asked_for(asked: str) -> Wish | None:
+    """The number of things that the prompt asks for, if it names one."""
     found = next(filter(_counts_things, _ASKED.finditer(asked.lower())), None)
     if found is None:
         return None
     number = int(found[1]) if found[1].isdigit() else _NUMBERS.index(found[1]) + 1
+    return Wish(number, found[3]) if number else None
+
+
+def _count(wish: Wish, text: str) -> Finding | None:
+    """Whether there are as many things as were asked for; None where prose may hold them all."""
     given = texts.items(text)
-    if not number or (given == 1 and len(texts.words(text)) > 12 * number):
-        return None  # prose may hold them all
-    words = (
-        f"gives the {number} {found[3]} asked for"
-        if given == number
-        else f"asked for {number} {found[3]}, gives {given}"
-    )
-    return Finding(min(given, number) / max(given, number), 0.3, words)
+    if given == 1 and len(texts.words(text)) > 12 * wish.number:
+        return None
+    words = f"gives the {wish.number} {wish.things} asked for"
+    if given != wish.number:
+        words = f"asked for {wish.number} {wish.things}, gives {given}"
+    return Finding(min(given, wish.number) / max(given, wish.number), 0.3, words)
 
 
 def _counts_things(found: re.Match[str]) -> bool:
@@ -161,7 +173,7 @@ def _counts_things(found: re.Match[str]) -> bool:
 def _plain(text: str) -> Finding:
     sentences = max(1, len(re.findall(r"[.!?。！？]", text)))
     length = len(texts.words(text)) / sentences
-    return Finding(1.0 if length <= 40 else 40 / length, 0.1, f"runs {length:.0f} words a sentence")
+    return Finding(1.0 if length <= 40 else 40 / length, 0.1, f"takes {length:.0f} words a sentence")
 
 
 def _roast(text: str) -> Finding:

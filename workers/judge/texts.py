@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_]+")  # where no spaces are written, a sign is a word
 _ITEM = re.compile(r"^\s{0,8}(?:[-*•–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+\S")
+_PARTS = re.compile(r",|;|，|、|\band\b")
 _HEADING = re.compile(r"^\W{0,8}[\[=#<{|*]{1,4}.{0,200}$")
 
 _COMMON = frozenset(
@@ -60,8 +61,10 @@ def content(text: str) -> list[str]:
 
 
 def items(text: str) -> int:
-    """How many things a text lists: its bullet points, else its paragraphs of one line."""
+    """How many things a text lists: its bullet points, else its lines, else what its commas part."""
     lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) == 1:
+        return len(_PARTS.split(lines[0]))
     return sum(bool(_ITEM.match(line)) for line in lines) or len(lines)
 
 
