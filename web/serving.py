@@ -4,7 +4,11 @@ Every name here is a gunicorn setting; see its documentation for what they mean.
 """
 
 import os
+from typing import Any
 
+from gunicorn.http import wsgi
+
+wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell what serves
 worker_class = "gthread"
 # Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
@@ -16,3 +20,10 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Under `--preload` a worker would share the connections of its parent."""
+    from models import db
+
+    db.forget()

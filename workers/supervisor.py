@@ -5,6 +5,7 @@ Knows nothing of what the processes do. Their output becomes one readable log.
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -91,9 +92,13 @@ class Supervisor:
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Restart what dies, until a signal comes or `until` is true."""
         while not self.stopping and not until():
-            for run in self._runs:
-                self._revive(run)
-            self._stopping.wait(0.05)
+            self.tend()
+
+    def tend(self) -> None:
+        """One look at every child, and a moment's rest."""
+        for run in self._runs:
+            self._revive(run)
+        self._stopping.wait(0.05)
 
     def stop(self) -> None:
         """End every child, the highest stage first, within END_SECONDS."""
@@ -125,7 +130,7 @@ class Supervisor:
         run.process = subprocess.Popen(
             run.child.argv,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **run.child.env},
-            user=run.child.user,
+            **identity(run.child.user),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -168,6 +173,13 @@ class Supervisor:
             self._spawn(run)
 
 
+def identity(user: int | None) -> dict[str, Any]:
+    """What makes `subprocess` run a program as this user: nothing of our groups may stay behind."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwuid(user).pw_gid, "extra_groups": []}
+
+
 def _alive(run: _Run) -> bool:
     return run.process is not None and run.process.poll() is None
 
@@ -193,5 +205,11 @@ def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """On Linux a child gets this signal when we are killed, so that nothing is left behind."""
     if not Path("/proc/self/status").exists():
         return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: afterwards little is safe
-    return lambda: prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # before the fork: afterwards little is safe
+
+    def die_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # killed in between: the signal would never come
+            os._exit(1)
+
+    return die_with_parent

@@ -8,11 +8,11 @@ from pathlib import Path
 DEADLINE_SECONDS = 20
 
 
-def until(what: str, condition: Callable[[], object]) -> None:
+def until(what: str, condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:
     """Wait until `condition` is true."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {what}"
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.01)
 
 

@@ -172,7 +172,8 @@ def test_nothing_is_found_where_nothing_was_said(data, told):
 
 
 def test_a_folder_with_spaces_and_quotes_in_its_name_will_do(data):
-    odd = data.with_name('a b\'s "folder"')
+    embedded.prepare(data)
+    odd = data / 'a b\'s "folder"'
     with embedded.servers(odd) as servers:
         assert embedded.find(odd) == servers
 

@@ -8,6 +8,8 @@ import click
 
 from models.errors import ClorpError
 
+_NO_SUCH_TABLE = "42P01"
+
 
 class _Entry(NamedTuple):
     target: str  # module:attribute
@@ -44,6 +46,21 @@ class _Lazy(click.Group):
             return super().invoke(ctx)
         except ClorpError as error:
             raise click.ClickException(str(error)) from None
+        except Exception as error:
+            if trouble := _database_trouble(error):
+                raise click.ClickException(trouble) from None
+            raise
+
+
+def _database_trouble(error: Exception) -> str | None:
+    """The sentence for a database that is away or not migrated; None for anything else."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    if isinstance(error, OperationalError):
+        return f"PostgreSQL does not answer: {str(error.orig).strip().splitlines()[0]}"
+    if isinstance(error, ProgrammingError) and getattr(error.orig, "pgcode", None) == _NO_SUCH_TABLE:
+        return "The database is not at this version's schema: run `clorp migrate`."
+    return None
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -43,7 +43,10 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
     Raises:
         BackgroundError: it is not ready within START_SECONDS, or does not end.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    try:
+        embedded.prepare(data)  # before its log makes it a folder that holds other things
+    except embedded.EmbeddedError as error:
+        raise BackgroundError(str(error)) from None
     port = embedded.free_port()
     log = data / "clorp.log"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}

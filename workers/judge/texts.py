@@ -1,15 +1,17 @@
-"""Reading texts: words, stems, items, and the lines that talk to a judge instead of to the sender.
+"""Reading texts: words, stems, sentences and the things a text lists. What they are worth stands elsewhere.
 
-Every pattern here is linear in the length of the text: entries come from strangers.
+Entries come from strangers, so every pattern of this package is linear in the length of the text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_]+")  # where no spaces are written, a sign is a word
-_ITEM = re.compile(r"^\s{0,8}(?:[-*•–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+\S")
-_PARTS = re.compile(r",|;|，|、|\band\b")
-_HEADING = re.compile(r"^\W{0,8}[\[=#<{|*]{1,4}.{0,200}$")
+# A figure before the full stop is the number of a point, unless it is a year.
+_SENTENCE_END = re.compile(r"(?<=[^\W\d][.!?])\s+|(?<=[.!?][\"”)])\s+|(?<=\d{4}[.!?])\s+|(?<=[。！？])")
+_BULLET = re.compile(r"\s{0,8}(?:[-*•–+]|\d{1,3}[.):]|[a-zA-Z][.)]|[ivxIVX]{1,5}\.)\s+\S")
+_PIECE = re.compile(r",|;|\band\b")
+_STEM_LETTERS = 7  # enough to tell words apart, few enough for `procrastination` to meet `procrastinate`
 
 _COMMON = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between
@@ -20,21 +22,6 @@ _COMMON = frozenset(
     under until up use using very was we were what when where which while who whom why will with would write
     you your yours yourself two three four five six seven eight nine ten""".split()
 )
-# Words of the trade of judging. Two of them in a line that the prompt has no reason for are one too many.
-_JUDGING = frozenset(
-    """accuracy admin answer assessment best confidence criteria criterion critical disregard entry entries
-    evaluate evaluated evaluation evaluator expert final first grade grader grading highest ignore
-    instruction instructions judge judging monitored notice override pass passing priority prompt protocol
-    quality rank ranked ranking reasoning response responses result rubric rule score scores scoring select
-    selecting selects submission submissions system team total update updated verdict verify win winner
-    winning wins""".split()
-)
-_ORDERS = re.compile(
-    r"ignore (?:all|any|the|previous|prior|other)|disregard (?:all|any|the|previous)|you are now"
-    r"|as (?:a|an|the) (?:expert )?(?:judge|evaluator)|dear judge"
-    r"|(?:rank|grade|score|select|choose|pick) (?:this|me|my|us)|<\|im_|"
-    r"\b(?:winner|verdict|override)\s*[:=]|passing grade|tried (?:really |so |very )?hard|system override"
-)
 
 
 def words(text: str) -> list[str]:
@@ -44,43 +31,46 @@ def words(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """A word without its commonest English endings, so that `rivers` meets `river`."""
-    for ending in ("ing", "ies", "es", "ed", "ly", "s"):
+    for ending in ("ing", "ies", "es", "ed", "ly", "s", "y", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word
+            return word.removesuffix(ending)[:_STEM_LETTERS]
+    return word[:_STEM_LETTERS]
 
 
-def is_common(word: str) -> bool:
-    """Whether a word stands in any text and tells nothing of it."""
-    return word in _COMMON
+def meaning(found: Iterable[str]) -> dict[str, str]:
+    """Of some words those that carry meaning: each stem once, with the word it was first seen in."""
+    stems: dict[str, str] = {}
+    for word in dict.fromkeys(found):
+        if word not in _COMMON and (len(word) > 1 or not word.isascii()):
+            stems.setdefault(stem(word), word)
+    return stems
 
 
-def content(text: str) -> list[str]:
-    """The stems that carry meaning, each once, in order."""
-    return list(dict.fromkeys(stem(word) for word in words(text) if not is_common(word) and len(word) > 1))
+def lines(text: str) -> list[str]:
+    """The lines that say something."""
+    return [line for line in text.splitlines() if _WORD.search(line)]
 
 
-def items(text: str) -> int:
-    """How many things a text lists: its bullet points, else its lines, else what its commas part."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) == 1:
-        return len(_PARTS.split(lines[0]))
-    return sum(bool(_ITEM.match(line)) for line in lines) or len(lines)
+def sentences(text: str) -> list[str]:
+    """The sentences of one paragraph; their ends stay with them."""
+    return [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
 
 
-def without_judge_talk(text: str, prompt: str) -> str:
-    """A text without the lines that talk to a judge. What the prompt itself speaks of may stay."""
-    return "\n".join(_plain_lines(text, frozenset(words(prompt))))
+def bullets(text: str) -> int:
+    """How many lines are points of a list. One that ends in a colon is a heading over points."""
+    return sum(bool(_BULLET.match(line)) and not line.rstrip().endswith(":") for line in lines(text))
 
 
-def _plain_lines(text: str, expected: frozenset[str]) -> Iterator[str]:
-    in_block = False  # a heading that talks to a judge takes its paragraph along
-    for line in text.splitlines():
-        said = set(words(line)) & _JUDGING - expected
-        if not line.strip():
-            in_block = False
-        elif len(said) >= 2 or _ORDERS.search(line.lower()[:2_000]):
-            in_block = in_block or bool(_HEADING.match(line))
-            continue
-        if not in_block:
-            yield line
+def items(text: str, wanted: int) -> int:
+    """How many things a text gives, in the reading that comes closest to the `wanted` number.
+
+    Points of a list are what they are. Without any, a thing may be a line, a paragraph, or in a
+    text of one line a sentence or what stands between commas.
+    """
+    if points := bullets(text):
+        return points
+    filled = lines(text)
+    readings = {len(filled), sum(bool(part.strip()) for part in text.split("\n\n"))}
+    if len(filled) == 1:
+        readings |= {len(sentences(text)), sum(bool(part.strip()) for part in _PIECE.split(text))}
+    return min(sorted(readings), key=lambda reading: abs(reading - wanted))

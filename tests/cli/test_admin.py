@@ -1,0 +1,90 @@
+"""`clorp admin`: users and their money."""
+
+import json
+import re
+
+import pytest
+
+from models import accounts, db, ledger
+from tests.support import Person, balance, books, person, unchanged, violations
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def owner(key: str) -> tuple[str, int]:
+    with db.transaction() as session:
+        user = accounts.identify(session, key)
+        return user.name, ledger.balance(session, user.id)
+
+
+def test_a_new_user_gets_a_key_that_works(clorp):
+    result = clorp("admin", "user", "ann", "--credit", 1000)
+    assert result.exit_code == 0
+    assert re.search(r"^user +ann\nid +\S{36}\nbalance +\$10\.00\n", result.output)
+    key = re.search(r"^api key +(\S+)$", result.output, re.MULTILINE)
+    assert key
+    assert owner(key[1]) == ("ann", 1000)
+
+
+def test_a_script_gets_one_json_object(clorp):
+    result = clorp("admin", "user", "  bo  ", "--json")
+    told = json.loads(result.output)
+    assert list(told) == ["id", "name", "api_key"]
+    assert owner(told["api_key"]) == (told["name"], 0) == ("bo", 0)
+
+
+def test_only_the_hash_of_the_key_is_kept(clorp):
+    key = json.loads(clorp("admin", "user", "ann", "--json").output)["api_key"]
+    assert key not in str(books())
+
+
+def test_a_name_that_is_taken_is_refused(clorp):
+    person(name="ann")
+    with unchanged():
+        result = clorp("admin", "user", "ann", "--credit", 5)
+    assert (result.exit_code, result.output) == (1, "Error: That name is taken.\n")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\tb", "x" * 81])
+def test_a_name_that_nobody_could_read_is_refused(clorp, name):
+    with unchanged():
+        result = clorp("admin", "user", name)
+    assert (result.exit_code, result.output) == (1, "Error: A name has 1 to 80 printable characters.\n")
+
+
+@pytest.mark.parametrize("name", ["日本", "O'Neil; DROP TABLE users", "{name}", "x" * 80])
+def test_any_other_name_will_do(clorp, name):
+    assert json.loads(clorp("admin", "user", name, "--json").output)["name"] == name
+
+
+def test_credit_arrives(clorp):
+    ann = person(5, name="ann")
+    result = clorp("admin", "credit", "ann", 995)
+    assert (result.exit_code, result.output) == (0, "ann now has $10.00\n")
+    assert balance(ann) == 1000
+    assert violations() == []
+
+
+def test_every_credit_counts(clorp):
+    ann = person(name="ann")
+    for _ in range(2):
+        told = json.loads(clorp("admin", "credit", "ann", 7, "--json").output)
+    assert told == {"id": str(ann.id), "name": "ann", "balance_cents": 14}
+
+
+def test_nobody_of_that_name_is_said(clorp):
+    with unchanged():
+        result = clorp("admin", "credit", "nobody", 1)
+    assert (result.exit_code, result.output) == (1, "Error: There is no user called 'nobody'.\n")
+
+
+@pytest.fixture
+def ann() -> Person:
+    return person(name="ann")
+
+
+@pytest.mark.parametrize("cents", ["0", "-1", "1.5", "ten", "", "1e3", "inf", str(10**12 + 1)])
+def test_what_is_no_amount_moves_nothing(clorp, ann, cents):
+    with unchanged():
+        assert clorp("admin", "credit", "ann", cents).exit_code == 2
+        assert clorp("admin", "user", "bo", "--credit", cents).exit_code == 2

@@ -1,0 +1,173 @@
+"""`clorp doctor`: well when all is well, and a remedy for everything else."""
+
+import json
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from models import db
+from models.health import QUEUES
+from models.settings import settings
+from tests.cli.conftest import Clorp
+from tests.workers.processes import until
+from web.cli.doctor import _REMEDIES
+from workers import embedded
+
+
+def beat(seconds_ago: int = 0) -> None:
+    """Every queue was heard of so long ago."""
+    with db.transaction() as session:
+        for queue in QUEUES:
+            session.execute(
+                text("""INSERT INTO heartbeats (queue, beat_at)
+                    VALUES (:queue, clock_timestamp() - CAST(:ago AS interval))
+                    ON CONFLICT (queue) DO UPDATE SET beat_at = excluded.beat_at"""),
+                {"queue": queue, "ago": f"{seconds_ago} seconds"},
+            )
+
+
+def examine(clorp: Clorp, *args: object) -> dict[str, dict[str, Any]]:
+    """What the doctor says is wrong, by name; asserts that text and JSON tell the same."""
+    shown, told = clorp("doctor", *args), json.loads(clorp("doctor", "--json", *args).output)
+    wrong = {check["name"]: check for check in told["checks"] if not check["ok"]}
+    assert told["well"] == (not wrong)
+    assert shown.exit_code == (1 if wrong else 0)
+    for name, check in wrong.items():
+        assert check["remedy"] == _REMEDIES[name]
+        assert f"→ {_REMEDIES[name]}" in shown.output
+    assert shown.output.count("→") == len(wrong)
+    return wrong
+
+
+def test_all_is_well(clorp, database):
+    beat()
+    assert examine(clorp) == {}
+
+
+def test_nothing_secret_is_shown(clorp, database):
+    password = database.split(":")[2].partition("@")[0]
+    beat()
+    assert password not in clorp("doctor").output + clorp("doctor", "--json").output
+
+
+def test_no_worker_was_heard_of(clorp, database):
+    assert {"money queue", "judge queue"} <= examine(clorp).keys()
+
+
+def test_the_workers_have_fallen_silent(clorp, database):
+    beat(seconds_ago=60)
+    assert examine(clorp).keys() == {"money queue", "judge queue"}
+
+
+def test_the_database_is_not_migrated(clorp, database):
+    with db.transaction() as session:
+        session.execute(text("DROP SCHEMA public CASCADE"))
+        session.execute(text("CREATE SCHEMA public"))
+    wrong = examine(clorp)
+    assert wrong.keys() == {"schema"}
+    assert "run `clorp migrate`" in wrong["schema"]["remedy"]
+
+
+def test_the_database_is_down(clorp, unset):
+    url = f"postgresql://clorp:secret@{embedded.HOST}:{embedded.free_port()}/clorp"
+    unset.setenv("CLORP_DATABASE_URL", url)
+    wrong = examine(clorp)
+    assert "does not answer" in wrong["database"]["detail"]
+    assert "secret" not in wrong["database"]["detail"]
+
+
+def test_redis_is_not_set(clorp, database, monkeypatch):
+    monkeypatch.setenv("CLORP_REDIS_URL", "")
+    settings.cache_clear()
+    beat()
+    assert examine(clorp).keys() == {"redis"}
+
+
+def test_redis_is_down(clorp, database, monkeypatch):
+    monkeypatch.setenv("CLORP_REDIS_URL", f"redis://:secret@{embedded.HOST}:{embedded.free_port()}/0")
+    settings.cache_clear()
+    beat()
+    wrong = examine(clorp)
+    assert wrong.keys() == {"redis"}
+    assert "secret" not in wrong["redis"]["detail"]
+
+
+@pytest.fixture
+def careless_redis(tmp_path: Path) -> Iterator[str]:
+    """A server of its own that evicts messages and forgets them when it ends."""
+    port = embedded.free_port()
+    argv = [str(embedded.valkey_binary()), "--port", str(port), "--maxmemory-policy", "allkeys-lru"]
+    with subprocess.Popen([*argv, "--save", "", "--loglevel", "nothing"], cwd=tmp_path) as server:
+        url = f"redis://{embedded.HOST}:{port}/0"
+        until("the server", lambda: embedded._valkey_answers(url))
+        yield url
+        server.terminate()
+
+
+def test_redis_may_lose_messages(clorp, database, careless_redis, monkeypatch):
+    monkeypatch.setenv("CLORP_REDIS_URL", careless_redis)
+    settings.cache_clear()
+    beat()
+    assert examine(clorp).keys() == {"redis eviction", "redis persistence"}
+
+
+def test_env_vars_cannot_be_kept(clorp, database, monkeypatch):
+    monkeypatch.setenv("CLORP_ENCRYPTION_KEYS", "")
+    settings.cache_clear()
+    beat()
+    assert examine(clorp).keys() == {"encryption"}
+
+
+# Without servers in the settings -----------------------------------------------------------------
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
+    with tempfile.TemporaryDirectory(prefix="clorp-doctor-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_no_servers_run(clorp, unset, data):
+    data.chmod(0o711)
+    wrong = examine(clorp, "--data", data / "new")
+    assert wrong.keys() == {"servers"}
+    assert f"none run in {data / 'new'}" in wrong["servers"]["detail"]
+
+
+def test_the_doctor_only_looks(clorp, unset, data):
+    data.chmod(0o750)
+    examine(clorp, "--data", data)
+    examine(clorp, "--data", data / "new" / "deeper")
+    assert list(data.iterdir()) == []
+    assert stat.S_IMODE(data.stat().st_mode) == 0o750
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_postgresql_could_not_enter_the_folder(clorp, unset, data):
+    wrong = examine(clorp, "--data", data / "new")
+    assert wrong.keys() == {"data folder", "servers"}
+    assert f"cannot enter {data}" in wrong["data folder"]["detail"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_the_folder_cannot_be_written(clorp, unset, data):
+    data.chmod(0o500)
+    assert examine(clorp, "--data", data / "new").keys() == {"data folder", "servers"}
+
+
+def test_the_servers_of_a_folder_are_found_by_every_command(clorp, unset, data):
+    with embedded.servers(data, durable=False):
+        assert examine(clorp, "--data", data).keys() == {"schema"}
+        for command in (["migrate"], ["admin", "user", "ann"], ["admin", "credit", "ann", 5], ["audit"]):
+            unset.setenv("CLORP_DATABASE_URL", "")
+            settings.cache_clear()
+            assert clorp(*command, "--data", data).exit_code == 0
+        db.engine().dispose()

@@ -1,0 +1,151 @@
+"""`clorp up` from its start to its end: whose servers, what it keeps, what it says."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from models import db, migrate
+from tests.support import person
+from tests.workers.processes import gone, until
+from web.cli.background import START_SECONDS
+from workers import embedded
+
+END_SECONDS = 10  # what is promised
+LINE = re.compile(r"\d\d:\d\d:\d\d \w+ +\S.*")
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `clorp up`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def family(self) -> dict[int, str]:
+        """Its processes, all generations, with their command lines."""
+        table = subprocess.run(
+            ["ps", "axww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
+        rows = [line.split(maxsplit=2) for line in table.stdout.splitlines()]
+        family = {self.process.pid: "clorp up"}
+        for _ in range(4):
+            family |= {int(pid): command for pid, parent, command in rows if int(parent) in family}
+        return family
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
+    with tempfile.TemporaryDirectory(prefix="clorp-up-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def up(data: Path, **env: str) -> Iterator[Up]:
+    """`clorp up` once it is ready, ended with the block."""
+    port, log = embedded.free_port(), data / "log"
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
+    argv = [sys.executable, "-m", "web.cli", "up", "--port", str(port), "--data", str(data)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(argv, stdout=output, stderr=output, env=ours | env, process_group=0) as process,
+    ):
+        try:
+            started = Up(process, log, f"http://{embedded.HOST}:{port}")
+            until(f"{started.url} to be ready", started.ready, START_SECONDS)
+            until("it to say so", lambda: "Ctrl-C ends it" in log.read_text())
+            yield started
+        finally:
+            process.terminate()  # in order: what is killed may still write to its folder
+            try:
+                process.wait(END_SECONDS)
+            finally:
+                process.kill()
+
+
+def test_servers_of_ones_own_are_used_and_no_others_started(data, database):
+    with db.transaction() as session:
+        session.execute(text("DROP SCHEMA public CASCADE"))
+        session.execute(text("CREATE SCHEMA public"))
+    # A number of its own: other tests send messages at the same time.
+    redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
+    with up(data, CLORP_DATABASE_URL=database, CLORP_REDIS_URL=redis_url) as system:
+        assert migrate.current() == migrate.head()
+        auth = person(700).auth
+        assert httpx2.get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"] == 700
+        commands = " ".join(system.family().values())
+        assert "gunicorn" in commands
+        assert "postgres" not in commands
+        assert "valkey" not in commands
+        assert not {"postgres", "valkey", "servers.json"} & {path.name for path in data.iterdir()}
+        system.process.terminate()
+        assert system.process.wait(END_SECONDS) == 0
+
+
+def test_a_signal_ends_everything_in_order_and_a_restart_finds_money_and_keys(data):
+    with up(data) as system:
+        key = json.loads(clorp("admin", "user", "ann", "--credit", "700", "--json", data=data))["api_key"]
+        ends_in_order(system, signal.SIGINT)
+    with up(data) as system:
+        auth = {"Authorization": f"Bearer {key}"}
+        balance = httpx2.get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"]
+        assert balance == 700
+        assert json.loads(clorp("audit", "--json", data=data))["clean"] is True
+        ends_in_order(system, signal.SIGTERM)
+
+
+def ends_in_order(system: Up, number: signal.Signals) -> None:
+    family = system.family()
+    assert {"postgres", "valkey-server"} <= {Path(c.split()[0]).name for c in family.values()}
+    system.process.send_signal(number)
+    assert system.process.wait(END_SECONDS) == 0
+    until("all of them to end", lambda: gone(*family))
+    assert embedded.find(system.log.parent) is None
+    said = system.log.read_text()
+    assert said.endswith("clorp    stopped\n")
+    # Who loses a server that it still needs would say so. On a busy machine one may have to be killed.
+    assert not re.search("error|exception|traceback|restarting", said, re.IGNORECASE), said
+
+
+def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(data):
+    with up(data) as system:
+        said = system.log.read_text()
+        assert system.url in said
+        assert f"clorp admin user NAME --credit 1000 --data {data}" in said
+        assert (data / "password").read_text() not in said
+        assert (data / "encryption.key").read_text() not in said
+
+        argv = [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)]
+        second = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        assert second.returncode == 1
+        assert f"Another clorp runs in {data}. Stop it, or choose another folder" in second.stderr
+        assert system.ready()
+        assert embedded.find(data)
+    lines = system.log.read_text().splitlines()
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+
+
+def clorp(*args: str, data: Path) -> str:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
+    command = [sys.executable, "-m", "web.cli", *args, "--data", str(data)]
+    return subprocess.run(command, env=ours, capture_output=True, text=True, check=True).stdout
