@@ -4,9 +4,11 @@ import hashlib
 import secrets
 import string
 import zlib
+from dataclasses import dataclass
+from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,12 +17,24 @@ from models.errors import AgentNotYours, Invalid, NameTaken, NotFound, Unauthent
 from models.ids import uuid7
 from models.schema import Agent, ApiKey, User
 
+Scope = Literal["read", "work", "spend"]  # looking, competing, paying
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 NAME_MAX = 80
 KEY_PREFIX = "clorp_"
 KEY_RANDOM = 30  # base62 characters: 178 bits
 KEY_CHECKSUM = 6  # tells a typo from a key without asking the database
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a key speaks for, and what it may do."""
+
+    user_id: UUID
+    key_id: UUID
+    scopes: frozenset[Scope]
 
 
 def create_user(session: Session, name: str) -> tuple[User, str]:
@@ -55,19 +69,21 @@ def create_key(session: Session, user_id: UUID, name: str) -> str:
     return key
 
 
-def identify(session: Session, key: str) -> User:
-    """The user a bearer key belongs to.
+def identify(session: Session, key: str) -> Identity:
+    """Who a bearer key speaks for.
 
     Raises:
-        Unauthenticated: malformed, unknown or revoked; it is not said which.
+        Unauthenticated: malformed, unknown, revoked or run out; it is not said which.
     """
     if not _well_formed(key):
         raise Unauthenticated
-    query = select(User).join(ApiKey).where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None))
-    user = session.scalars(query).one_or_none()
-    if user is None:
+    valid = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp())
+    query = select(ApiKey.id, ApiKey.user_id, ApiKey.scopes)
+    query = query.where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None), valid)
+    found = session.execute(query).one_or_none()
+    if found is None:
         raise Unauthenticated
-    return user
+    return Identity(found.user_id, found.id, frozenset(found.scopes))
 
 
 def find_user(session: Session, name: str) -> User:
@@ -88,7 +104,7 @@ def agent_for(session: Session, user_id: UUID, agent_id: UUID | None) -> UUID:
     Raises:
         AgentNotYours: the named one belongs to somebody else, or to nobody.
     """
-    query = select(Agent.id).where(Agent.user_id == user_id)
+    query = select(Agent.id).where(Agent.user_id == user_id, Agent.deleted_at.is_(None))
     query = query.where(Agent.id == agent_id if agent_id else Agent.is_default)
     found = session.scalars(query).one_or_none()
     if found is None:

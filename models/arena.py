@@ -8,8 +8,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import accounts, db, lifecycle, settlement, slots
+from models import accounts, db, events, lifecycle, settlement, slots
 from models.errors import (
+    AlreadySubmitted,
     CancellationRequested,
     ClaimCooldown,
     DropNotOpen,
@@ -72,6 +73,32 @@ def claim(session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None =
     return slots.take(session, drop, user_id, agent, expires_at)
 
 
+def release(session: Session, user_id: UUID, job_id: UUID) -> Drop:
+    """Give a slot back. In time that is no no-show; a scheduled cancel may end the drop with it.
+
+    Raises:
+        NotFound: no such drop, or the caller holds no slot of it.
+        AlreadySubmitted: there is an entry in it.
+        DropNotOpen: its window is over.
+    """
+    drop = lifecycle.lock(session, job_id)
+    at = db.now(session)
+    if drop.status is Status.OPEN:
+        slots.expire(session, drop, at)
+    mine = slots.of(session, drop, user_id)
+    if mine is None:
+        raise NotFound
+    if mine.state == "submitted":
+        raise AlreadySubmitted
+    if drop.status is not Status.OPEN or at >= _closes(drop):
+        raise DropNotOpen(job_status=drop.status)
+    mine.state = "released"
+    events.tell(session, "claim.released", job_id, agent_id=str(mine.agent_id))
+    session.flush()
+    settlement.settle_window(session, drop, at)
+    return drop
+
+
 def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple[Submission, Drop]:
     """Hand in an entry, or replace it; the last of a full set closes the window at once.
 
@@ -92,10 +119,13 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
     query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
     submission = session.scalars(query).one_or_none()
     if submission:
-        _revise(submission, entry, at)
+        news = _revise(submission, entry, at)
     else:
-        submission = _first(session, drop, user_id, agent, entry, at)
+        submission, news = _first(session, drop, user_id, agent, entry, at), True
     session.flush()
+    if news:
+        who, revision = str(submission.agent_id), submission.revision
+        events.tell(session, "submission.received", job_id, agent_id=who, revision=revision)
     settlement.settle_window(session, drop, at)
     return submission, drop
 
@@ -140,15 +170,17 @@ def _first(
     return submission
 
 
-def _revise(submission: Submission, entry: Entry, at: datetime) -> None:
+def _revise(submission: Submission, entry: Entry, at: datetime) -> bool:
+    """Replace an entry; False where it is the same."""
     if submission.body == entry.text:
-        return
+        return False
     ready_at = submission.revised_at + timedelta(seconds=settings().revision_cooldown_seconds)
     if at < ready_at:
         raise RevisionCooldown(retry_after=_seconds(ready_at - at))
     submission.body = entry.text
     submission.revision += 1
     submission.revised_at = at
+    return True
 
 
 def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:

@@ -4,17 +4,20 @@
     ├── Invalid             the request itself is wrong
     │   ├── UnknownFile
     │   └── NotCancellable
+    ├── IdempotencyReused   the key belongs to another request
     ├── Unauthenticated     no key, or not one of ours
     ├── InsufficientBalance
     ├── Forbidden           known, but not yours to do
     │   ├── OwnDrop
     │   ├── AgentNotYours
-    │   └── SendersOnly
+    │   ├── SendersOnly
+    │   └── InsufficientScope
     ├── NotFound            missing, or hidden from you: the two look alike
     ├── Conflict            right in itself, too late or at odds with the state
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
-    │   ├── DropEnded
-    │   └── NameTaken
+    │   ├── DropEnded, AlreadySubmitted
+    │   ├── NameTaken
+    │   └── IdempotencyInProgress
     ├── TooMany             come back in `retry_after` seconds
     │   ├── TooManyOpenClaims, TooManyPending
     │   └── ClaimCooldown, RevisionCooldown
@@ -57,6 +60,13 @@ class NotCancellable(Invalid):
 
     code = "not_cancellable"
     sentence = "The drop can no longer be cancelled: its window has closed."
+
+
+class IdempotencyReused(ClorpError):
+    """An Idempotency-Key that was sent with another request."""
+
+    code = "idempotency_key_reused"
+    sentence = "This Idempotency-Key was used for another request. Take a new key for a new request."
 
 
 class Unauthenticated(ClorpError):
@@ -107,6 +117,13 @@ class SendersOnly(Forbidden):
     sentence = "Only the sender of this drop may do this."
 
 
+class InsufficientScope(Forbidden):
+    """The key lacks the scope; `required` names those that would do."""
+
+    code = "insufficient_scope"
+    sentence = "This key may not do that. Use one with a scope that `required` names."
+
+
 class NotFound(ClorpError):
     """Missing or hidden; one body for both, so that nothing can be probed."""
 
@@ -154,6 +171,20 @@ class DropEnded(Conflict):
 
     code = "drop_ended"
     sentence = "This drop has already ended."
+
+
+class AlreadySubmitted(Conflict):
+    """Giving back a slot that has an entry in it."""
+
+    code = "already_submitted"
+    sentence = "You have handed in an entry here; its slot cannot be given back."
+
+
+class IdempotencyInProgress(Conflict):
+    """The first request with this Idempotency-Key has no answer yet."""
+
+    code = "idempotency_in_progress"
+    sentence = "A request with this Idempotency-Key is still running; ask again in a moment."
 
 
 class NameTaken(Conflict):

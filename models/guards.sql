@@ -188,6 +188,40 @@ INSERT INTO accounts (id, kind) VALUES
     ('00000000-0000-7000-8000-000000000001', 'world'), -- where money comes from: minus what came in
     ('00000000-0000-7000-8000-000000000002', 'fees');
 
+-- Files -------------------------------------------------------------------------------------
+
+-- The files of a drop are part of its terms; those of an entry are its author's until the window closes.
+CREATE FUNCTION attachments_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    attached record;
+    drop_row record;
+BEGIN
+    attached := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+    SELECT status, sender_id, window_closes_at INTO drop_row FROM jobs WHERE id = attached.job_id;
+    IF TG_OP = 'UPDATE' OR attached.submission_id IS NULL AND (
+           TG_OP = 'DELETE' OR drop_row.status <> 'pending_payment' OR attached.user_id <> drop_row.sender_id)
+    THEN
+        RAISE EXCEPTION 'the files of drop % are frozen', attached.job_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'attachments_frozen';
+    END IF;
+    IF attached.submission_id IS NOT NULL AND (
+        drop_row.status <> 'open' OR clock_timestamp() >= drop_row.window_closes_at OR NOT EXISTS (
+            SELECT FROM submissions s
+            WHERE s.id = attached.submission_id AND s.job_id = attached.job_id AND s.user_id = attached.user_id))
+    THEN
+        RAISE EXCEPTION 'the window of drop % has closed', attached.job_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'attachments_window';
+    END IF;
+    RETURN attached;
+END $$;
+CREATE TRIGGER attachments_guard BEFORE INSERT OR UPDATE OR DELETE ON attachments
+    FOR EACH ROW EXECUTE FUNCTION attachments_guard();
+
+-- Events ------------------------------------------------------------------------------------
+
+CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 -- Audit -------------------------------------------------------------------------------------
 
 CREATE VIEW audit_transfers AS

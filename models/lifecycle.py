@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models import events
 from models.errors import NotFound
 from models.schema import Drop
 from models.states import OWED, TERMINAL, TRANSITIONS, Status
@@ -50,11 +51,12 @@ def begin(drop: Drop, at: datetime) -> None:
     drop.due_at = at + PENDING_LIFE
 
 
-def move(drop: Drop, to: Status, at: datetime) -> None:
-    """Move a locked drop along the table, and set when its next task is due.
+def move(session: Session, drop: Drop, to: Status, at: datetime) -> None:
+    """Move a locked drop along the table, set when its next task is due, and tell of it.
 
     Args:
-        drop: locked by this transaction.
+        session: of the transaction.
+        drop: locked by it.
         to: the next status.
         at: the database's clock, read after the lock.
     """
@@ -70,6 +72,28 @@ def move(drop: Drop, to: Status, at: datetime) -> None:
         drop.due_at = at + ENV_VARS_LIFE if drop.env_vars else None
     else:
         drop.due_at = at + HANDOFF
+    if kind := _TOLD.get(to):
+        events.tell(session, kind, drop.id, **_details(drop))
+
+
+# The payout tells of `verified` itself.
+_TOLD: dict[Status, events.Kind] = {
+    Status.OPEN: "drop.opened",
+    Status.RANKING: "drop.ranking",
+    Status.COMPLETED: "drop.completed",
+    Status.FAILED: "drop.failed",
+    Status.CANCELLED: "drop.cancelled",
+}
+
+
+def _details(drop: Drop) -> dict[str, object]:
+    """What is worth telling of a drop in its status; everybody may know it."""
+    if drop.status is Status.OPEN:
+        closes_at = drop.window_closes_at and drop.window_closes_at.isoformat(timespec="milliseconds")
+        return {"price_cents": drop.price_cents, "pack": drop.pack, "window_closes_at": closes_at}
+    if drop.status is Status.COMPLETED:
+        return {"grade": drop.grade, "winning_submission_id": str(drop.winning_submission_id)}
+    return {"reason": drop.failure_reason} if drop.failure_reason else {}
 
 
 # A lease, not a removal: what dies with the task comes back when the lease is over.

@@ -179,7 +179,7 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
     access.require_sender(session, drop, user_id)
     at = db.now(session)
     if drop.status is Status.PENDING_PAYMENT:
-        lifecycle.move(drop, Status.CANCELLED, at)
+        lifecycle.move(session, drop, Status.CANCELLED, at)
     elif drop.status is Status.OPEN:
         if drop.window_closes_at is None or at >= drop.window_closes_at:
             raise NotCancellable  # over by the clock, even if the sweep has not come by yet
@@ -194,7 +194,7 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
 
 def _open(session: Session, drop: Drop) -> None:
     ledger.hold(session, drop)
-    lifecycle.move(drop, Status.OPEN, db.now(session))
+    lifecycle.move(session, drop, Status.OPEN, db.now(session))
 
 
 def _require_room_for_pending(session: Session, sender_id: UUID) -> None:

@@ -10,13 +10,16 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Computed,
     DateTime,
     Enum,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
     MetaData,
     SmallInteger,
@@ -74,6 +77,9 @@ class ApiKey(Base):
     """A bearer key. Only its SHA-256 is kept: 178 random bits need no slow hash."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("scopes <@ '{read,work,spend}' AND cardinality(scopes) > 0", name="scopes"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
@@ -82,15 +88,19 @@ class ApiKey(Base):
     digest: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     revoked_at: Mapped[datetime | None]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{read,work,spend}'"))
+    expires_at: Mapped[datetime | None]  # a rotated key lives on for a while beside its successor
 
 
 class Agent(Base):
-    """A named profile that a user competes as; everyone has a default one."""
+    """A named profile that a user competes as; everyone has a default one. History keeps deleted ones."""
 
     __tablename__ = "agents"
     __table_args__ = (
-        UniqueConstraint("user_id", "name"),
+        Index("agents_name", "user_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("agents_one_default", "user_id", unique=True, postgresql_where=text("is_default")),
+        CheckConstraint("NOT (is_default AND deleted_at IS NOT NULL)", name="default_stays"),
+        CheckConstraint("length(personality) <= 2000 AND length(avatar_url) <= 500", name="profile"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -98,6 +108,9 @@ class Agent(Base):
     name: Mapped[str]
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    personality: Mapped[str] = mapped_column(server_default="")
+    avatar_url: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
 
 
 class Drop(Base):
@@ -133,6 +146,7 @@ class Drop(Base):
         Index("jobs_board", "id", postgresql_where=text("status = 'open'")),
         Index("jobs_feed", "id", postgresql_where=text("status IN ('completed', 'verified')")),
         Index("jobs_sender", "sender_id", "id"),
+        Index("jobs_unrated", "ended_at", "id", postgresql_where=text("status = 'verified' AND NOT rated")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -168,6 +182,7 @@ class Drop(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     ended_at: Mapped[datetime | None]
+    rated: Mapped[bool] = mapped_column(server_default=text("false"))  # counted in the agents' ratings
 
 
 class Claim(Base):
@@ -252,6 +267,108 @@ class Ballot(Base):
     input_hash: Mapped[str]  # SHA-256 of all that went in
     verdict: Mapped[dict[str, Any]]  # {submission id: {"place", "grade", "rationale"}}
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    labels: Mapped[dict[str, Any]]  # {label: submission id}, in the order that was read
+    milliseconds: Mapped[int]  # how long the judge took
+
+
+class Upload(Base):
+    """A file somebody brought; its bytes are in the store under the same id (`files`)."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 200", name="name"),
+        CheckConstraint("size > 0", name="size"),
+        UniqueConstraint("id", "user_id"),  # for attachments_owner
+        Index("uploads_of_user", "user_id", "id"),
+        Index("uploads_age", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    content_type: Mapped[str]
+    sha256: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Attachment(Base):
+    """A file that hangs on a drop, or on an entry of it. Whoever hangs it there brought it: guards.sql."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["upload_id", "user_id"], ["uploads.id", "uploads.user_id"], name="attachments_owner"
+        ),
+        CheckConstraint("position BETWEEN 0 AND 4", name="position"),
+        Index(
+            "attachments_place",
+            "job_id",
+            "submission_id",
+            "position",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("attachments_upload", "upload_id"),
+        Index("attachments_entry", "submission_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    upload_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    submission_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id"))  # null: the drop's own
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+
+class IdempotencyKey(Base):
+    """The first answer to a request that named a key, kept to be given again; commits with its effect."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("idempotency_keys_age", "created_at"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes]  # SHA-256 of method, path and body
+    status: Mapped[int] = mapped_column(SmallInteger)
+    content_type: Mapped[str]
+    body: Mapped[bytes]  # encrypted: an answer may hold envVars or a new key
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Event(Base):
+    """Something that happened to a drop, written in the transaction that made it happen."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("events_of_job", "job_id", "id"), Index("events_in_order", "xid", "id"))
+
+    # Ids of one drop increase in the order of their commits, for all are written under its lock.
+    # Over all drops they need not: a reader of everything asks `xid` which are sure to be complete.
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    xid: Mapped[int] = mapped_column(BigInteger, server_default=text("(pg_current_xact_id()::text)::bigint"))
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    kind: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Rating(Base):
+    """How an agent has done so far, in one pack or, as pack `all`, in every one."""
+
+    __tablename__ = "ratings"
+    __table_args__ = (Index("ratings_board", "pack", "rating"),)
+
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id"), primary_key=True)
+    pack: Mapped[str] = mapped_column(primary_key=True)
+    mu: Mapped[float]
+    sigma: Mapped[float]
+    rating: Mapped[float] = mapped_column(
+        Float(53), Computed("mu - 3 * sigma", persisted=True)
+    )  # sure to reach
+    drops: Mapped[int] = mapped_column(server_default=text("0"))
+    wins: Mapped[int] = mapped_column(server_default=text("0"))
+    earned_cents: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    grades: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # {grade: how often}
 
 
 class Account(Base):

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import db, ledger, lifecycle, slots
+from models import db, events, ledger, lifecycle, slots
 from models.grades import Brief, Candidate, Opinion, aggregate, meets, quorum
 from models.schema import Ballot, Drop, Heartbeat, Submission
 from models.states import TERMINAL, Status
@@ -47,7 +47,7 @@ def expire(session: Session, job_id: UUID) -> Status:
     drop = lifecycle.lock(session, job_id)
     at = db.now(session)
     if drop.status is Status.PENDING_PAYMENT and drop.created_at + lifecycle.PENDING_LIFE <= at:
-        lifecycle.move(drop, Status.CANCELLED, at)
+        lifecycle.move(session, drop, Status.CANCELLED, at)
     return drop.status
 
 
@@ -73,10 +73,10 @@ def settle_window(session: Session, drop: Drop, at: datetime) -> None:
         # A scheduled cancel waits for the last claim without an entry, the clock for the window.
         drop.due_at = idle_until if drop.cancel_requested_at else drop.window_closes_at
     elif entries:
-        lifecycle.move(drop, Status.RANKING, at)
+        lifecycle.move(session, drop, Status.RANKING, at)
     elif drop.cancel_requested_at:
         ledger.refund(session, drop)
-        lifecycle.move(drop, Status.CANCELLED, at)
+        lifecycle.move(session, drop, Status.CANCELLED, at)
     else:
         _fail(session, drop, NO_SUBMISSIONS, at)
 
@@ -93,7 +93,7 @@ def _window_over(drop: Drop, at: datetime, entries: int, idle_until: datetime | 
 def _fail(session: Session, drop: Drop, reason: str, at: datetime) -> None:
     ledger.refund(session, drop)  # first: its queries flush, and a reason without the status is refused
     drop.failure_reason = reason
-    lifecycle.move(drop, Status.FAILED, at)
+    lifecycle.move(session, drop, Status.FAILED, at)
 
 
 # Judging -------------------------------------------------------------------------------------
@@ -139,7 +139,13 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
 
 
 def record(
-    session: Session, job_id: UUID, k: int, judge: str, assignment: Assignment, answer: dict[str, Opinion]
+    session: Session,
+    job_id: UUID,
+    k: int,
+    judge: str,
+    assignment: Assignment,
+    answer: dict[str, Opinion],
+    milliseconds: int,
 ) -> bool:
     """Keep a ballot. The first writer wins; False where it was cast before, or comes too late."""
     drop = lifecycle.lock(session, job_id)
@@ -147,9 +153,19 @@ def record(
         return False
     verdict = {str(entry): asdict(answer[label]) for label, entry in assignment.entries.items()}
     statement = insert(Ballot).values(
-        job_id=job_id, k=k, judge=judge, input_hash=assignment.input_hash, verdict=verdict
+        job_id=job_id,
+        k=k,
+        judge=judge,
+        input_hash=assignment.input_hash,
+        verdict=verdict,
+        labels={label: str(entry) for label, entry in assignment.entries.items()},
+        milliseconds=milliseconds,
     )
-    return session.execute(statement.on_conflict_do_nothing().returning(Ballot.k)).one_or_none() is not None
+    once = statement.on_conflict_do_nothing().returning(Ballot.k)
+    if session.execute(once).one_or_none() is None:
+        return False
+    events.tell(session, "judge.step", job_id, ballot=k, of=len(assignment.entries), judge=judge)
+    return True
 
 
 def rank(session: Session, job_id: UUID) -> Status:
@@ -180,7 +196,7 @@ def rank(session: Session, job_id: UUID) -> Status:
     else:
         drop.winning_submission_id, drop.grade = best.entry, best.grade
         drop.grade_rationale = best.rationale
-        lifecycle.move(drop, Status.COMPLETED, at)
+        lifecycle.move(session, drop, Status.COMPLETED, at)
     return drop.status
 
 
@@ -208,7 +224,9 @@ def pay(session: Session, job_id: UUID) -> Status:
     if drop.status is Status.COMPLETED:
         winner = session.get_one(Submission, drop.winning_submission_id)
         ledger.release(session, drop, winner.user_id)
-        lifecycle.move(drop, Status.VERIFIED, at)
+        lifecycle.move(session, drop, Status.VERIFIED, at)
+        paid = {"agent_id": str(winner.agent_id), "payout_cents": drop.price_cents - drop.fee_cents}
+        events.tell(session, "payout.posted", job_id, **paid)
     return drop.status
 
 

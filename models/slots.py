@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from models import events
 from models.errors import ArenaFull
 from models.schema import Claim, Drop, Submission
 
@@ -14,11 +15,9 @@ IN_USE = ("held", "submitted")
 
 def expire(session: Session, drop: Drop, at: datetime) -> None:
     """Mark the claims that have run out, which frees their slots; needs no sweep to have come by."""
-    session.execute(
-        update(Claim)
-        .where(Claim.job_id == drop.id, Claim.state == "held", Claim.expires_at <= at)
-        .values(state="expired")
-    )
+    ended = update(Claim).where(Claim.job_id == drop.id, Claim.state == "held", Claim.expires_at <= at)
+    for agent_id in session.scalars(ended.values(state="expired").returning(Claim.agent_id)):
+        events.tell(session, "claim.expired", drop.id, agent_id=str(agent_id))
 
 
 def of(session: Session, drop: Drop, user_id: UUID) -> Claim | None:
@@ -47,6 +46,7 @@ def take(session: Session, drop: Drop, user_id: UUID, agent_id: UUID | None, exp
     )
     session.add(claim)
     session.flush()
+    events.tell(session, "claim.created", drop.id, agent_id=str(agent_id))
     return claim
 
 

@@ -1,4 +1,4 @@
-"""The envVars of a drop at rest: encrypted with keys that can be rotated, never logged."""
+"""Secrets at rest: the envVars of drops, and answers that may hold them. Encrypted with keys that rotate."""
 
 import json
 
@@ -14,7 +14,7 @@ def seal(env_vars: dict[str, str]) -> bytes | None:
     Raises:
         Unavailable: the server has no key.
     """
-    return _keys().encrypt(json.dumps(env_vars).encode()) if env_vars else None
+    return seal_bytes(json.dumps(env_vars).encode()) if env_vars else None
 
 
 def unseal(sealed: bytes | None) -> dict[str, str]:
@@ -23,16 +23,35 @@ def unseal(sealed: bytes | None) -> dict[str, str]:
     Raises:
         Unavailable: the server has no key, or not the one they were sealed with.
     """
-    if not sealed:
-        return {}
+    return dict(json.loads(open_bytes(sealed))) if sealed else {}
+
+
+def seal_bytes(plain: bytes) -> bytes:
+    """`plain` encrypted with the first key.
+
+    Raises:
+        Unavailable: the server has no key.
+    """
+    return _keys().encrypt(plain)
+
+
+def open_bytes(sealed: bytes) -> bytes:
+    """The opposite of `seal_bytes`.
+
+    Raises:
+        Unavailable: the server has no key, or not the one it was sealed with.
+    """
     try:
-        return dict(json.loads(_keys().decrypt(sealed)))
+        return _keys().decrypt(sealed)
     except InvalidToken:
-        raise Unavailable("The envVars were sealed with a key this server does not have.") from None
+        raise Unavailable("This was sealed with a key that this server does not have.") from None
 
 
 def _keys() -> MultiFernet:
     keys = settings().encryption_keys
     if not keys:
-        raise Unavailable("This server has no CLORP_ENCRYPTION_KEYS, so it takes no envVars.")
+        raise Unavailable(
+            "This server has no CLORP_ENCRYPTION_KEYS, so it keeps nothing secret: no envVars, "
+            "no Idempotency-Key."
+        )
     return MultiFernet([Fernet(key.strip()) for key in keys.split(",")])

@@ -1,20 +1,21 @@
 """What anyone may see: single drops, lists, the board, the feed. Reads only; nothing here locks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import access, db, vault
+from models.errors import NotFound
 from models.packs import Pack
-from models.schema import Agent, Claim, Drop, Submission, Transfer, User
+from models.paging import Key, Page, Stretch, page
+from models.schema import Agent, Attachment, Claim, Drop, Submission, Transfer, Upload, User
 from models.states import Status
 
-T = TypeVar("T")
+_NEWEST = [Key(Drop.id, descending=True)]
 
 Sort = Literal["newest", "closing", "price"]
 
@@ -31,6 +32,8 @@ class JobView:
     submissions_count: int
     winner: Submission | None
     env_vars: dict[str, str] | None
+    files: list[Upload]
+    winner_files: list[Upload]
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,6 @@ class StatusRow:
     payout_cents: int | None
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A stretch of a list, and how long the whole list is."""
-
-    rows: list[T]
-    total: int
-
-
 _slots_used = (
     select(func.count())
     .where(
@@ -97,17 +92,16 @@ def job(session: Session, user_id: UUID, job_id: UUID) -> JobView:
     return _job_view(session, row, user_id)
 
 
-def jobs(session: Session, user_id: UUID, status: Status | None, limit: int, offset: int) -> Page[JobView]:
+def jobs(session: Session, user_id: UUID, status: Status | None, stretch: Stretch) -> Page[JobView]:
     """The drops this user has sent, newest first."""
-    mine = [Drop.sender_id == user_id, *([Drop.status == status] if status else [])]
-    rows = session.execute(_jobs().where(*mine).order_by(Drop.id.desc()).limit(limit).offset(offset))
-    return Page([_job_view(session, row, user_id) for row in rows], _count(session, mine))
+    mine = _jobs().where(Drop.sender_id == user_id)
+    query = mine.where(Drop.status == status) if status else mine
+    return page(session, query, _NEWEST, stretch, lambda *row: _job_view(session, row, user_id))
 
 
 def board(
     session: Session,
-    limit: int,
-    offset: int,
+    stretch: Stretch,
     pack: Pack | None = None,
     min_price_cents: int = 0,
     sort: Sort = "newest",
@@ -121,30 +115,31 @@ def board(
         _slots_used < Drop.max_claims,
         *([Drop.pack == pack] if pack else []),
     ]
-    order: dict[Sort, ColumnElement[Any]] = {
-        "newest": Drop.id.desc(),
-        "closing": Drop.window_closes_at.asc(),
-        "price": Drop.price_cents.desc(),
+    order: dict[Sort, list[Key]] = {
+        "newest": _NEWEST,
+        "closing": [Key(Drop.window_closes_at), *_NEWEST],
+        "price": [Key(Drop.price_cents, descending=True), *_NEWEST],
     }
-    query = select(Drop, _slots_used, _entries).where(*joinable).order_by(order[sort], Drop.id.desc())
     at = db.now(session)
-    rows = session.execute(query.limit(limit).offset(offset))
-    items = [BoardItem(drop, claims, entries, at) for drop, claims, entries in rows]
-    return Page(items, _count(session, joinable))
+    query = select(Drop, _slots_used.label("claims"), _entries.label("entries")).where(*joinable)
+    return page(
+        session,
+        query,
+        order[sort],
+        stretch,
+        lambda drop, claims, entries: BoardItem(drop, claims, entries, at),
+    )
 
 
-def feed(session: Session, limit: int, offset: int) -> Page[FeedItem]:
+def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:
     """Decided drops, newest first, without what was handed in."""
-    decided = [Drop.status.in_((Status.COMPLETED, Status.VERIFIED))]
     query = (
-        select(Drop, _entries, Agent.name)
+        select(Drop, _entries.label("entries"), Agent.name.label("winner"))
         .join(Submission, Submission.id == Drop.winning_submission_id)
         .join(Agent, Agent.id == Submission.agent_id)
-        .where(*decided)
-        .order_by(Drop.id.desc())
+        .where(Drop.status.in_((Status.COMPLETED, Status.VERIFIED)))
     )
-    rows = session.execute(query.limit(limit).offset(offset))
-    return Page([FeedItem(*row) for row in rows], _count(session, decided))
+    return page(session, query, _NEWEST, stretch, FeedItem)
 
 
 def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, list[Submission]]:
@@ -159,6 +154,24 @@ def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, li
     query = select(Submission).where(Submission.job_id == job_id)
     order = query.order_by(Submission.rank.nulls_last(), Submission.revised_at, Submission.id)
     return drop, list(session.scalars(order))
+
+
+def own_submission(session: Session, user_id: UUID, job_id: UUID) -> Submission:
+    """The user's own entry for a drop.
+
+    Raises:
+        NotFound: there is none.
+    """
+    query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def files_of(session: Session, entry: Submission) -> list[Upload]:
+    """The files of an entry, in its author's order."""
+    return _files(session, Attachment.submission_id == entry.id)
 
 
 def status(session: Session, user_id: UUID) -> list[StatusRow]:
@@ -190,14 +203,24 @@ def user(session: Session, user_id: UUID) -> User:
 
 def _jobs() -> Select[Any]:
     winner = Submission.id == Drop.winning_submission_id
-    return select(Drop, _slots_used, _entries, Submission).outerjoin(Submission, winner)
+    counts = (_slots_used.label("claims"), _entries.label("entries"))
+    return select(Drop, *counts, Submission).outerjoin(Submission, winner)
 
 
 def _job_view(session: Session, row: Any, user_id: UUID) -> JobView:
     drop, claims, entries, winner = row
     shown = access.sees_env_vars(session, drop, user_id)
-    return JobView(drop, claims, entries, winner, vault.unseal(drop.env_vars) if shown else None)
+    return JobView(
+        drop,
+        claims,
+        entries,
+        winner,
+        env_vars=vault.unseal(drop.env_vars) if shown else None,
+        files=_files(session, Attachment.job_id == drop.id, Attachment.submission_id.is_(None)),
+        winner_files=files_of(session, winner) if winner else [],
+    )
 
 
-def _count(session: Session, conditions: Sequence[ColumnElement[bool]]) -> int:
-    return session.scalars(select(func.count()).select_from(Drop).where(*conditions)).one()
+def _files(session: Session, *where: ColumnElement[bool]) -> list[Upload]:
+    query = select(Upload).join(Attachment, Attachment.upload_id == Upload.id).where(*where)
+    return list(session.scalars(query.order_by(Attachment.position)))

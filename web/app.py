@@ -9,6 +9,7 @@ from web.contract import BODY_MAX
 from web.jobs import jobs
 from web.ops import ops
 from web.users import users
+from web.wallet import wallet
 
 
 def create_app() -> Flask:
@@ -21,8 +22,8 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, users, ops):
-        app.register_blueprint(part)
+    for part in (jobs, board, users, wallet, ops):
+        app.register_blueprint(part.blueprint)
     return app
 
 

@@ -1,21 +1,12 @@
-"""Who is asking: every route wants a bearer key unless it is marked `@public`."""
+"""Who is asking, and what their key may do: every route wants one unless it says that it is public."""
 
-from collections.abc import Callable
-from typing import TypeVar
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
 
 from models import accounts, db
-from models.errors import Unauthenticated
-
-F = TypeVar("F", bound=Callable[..., object])
-
-
-def public(view: F) -> F:
-    """Mark a route as open to everyone."""
-    view.public = True  # type: ignore[attr-defined]
-    return view
+from models.accounts import Identity
+from models.errors import InsufficientScope, Unauthenticated
 
 
 def install(app: Flask) -> None:
@@ -23,10 +14,15 @@ def install(app: Flask) -> None:
     app.before_request(_identify)
 
 
+def identity() -> Identity:
+    """The user this request acts for, and what the key may do."""
+    found: Identity = g.identity
+    return found
+
+
 def caller() -> UUID:
     """The id of the user this request acts for."""
-    user_id: UUID = g.user_id
-    return user_id
+    return identity().user_id
 
 
 def bearer() -> str:
@@ -42,8 +38,13 @@ def bearer() -> str:
 
 
 def _identify() -> None:
-    if request.endpoint is None or getattr(current_app.view_functions[request.endpoint], "public", False):
+    if request.endpoint is None:
+        return
+    route = getattr(current_app.view_functions[request.endpoint], "route")  # noqa: B009
+    if route.public:
         return
     key = bearer()
     with db.transaction() as session:
-        g.user_id = accounts.identify(session, key).id
+        g.identity = accounts.identify(session, key)
+    if not g.identity.scopes.intersection(route.scopes):
+        raise InsufficientScope(required=list(route.scopes))

@@ -1,40 +1,55 @@
 """The board and the feed: what everybody may see."""
 
-from typing import cast, get_args
+from pydantic import Field
+from sqlalchemy.orm import Session
 
-from flask import Blueprint, Response
-
-from models import db, views
-from models.packs import PACKS, Pack
+from models import views
+from models.packs import Pack
 from models.views import Sort
-from web import contract, shapes
-from web.auth import public
-from web.lists import listed
+from web import lists, shapes
+from web.caching import WAIT_MAX
+from web.contract import Reply, Routes
+from web.lists import NUMBER_MAX, CursorQuery, clamped, listed
 
-board = Blueprint("board", __name__, url_prefix="/api")
+board = Routes("board", "/api")
 
 
-@board.get("/board")
-@public
-def joinable() -> Response:
-    """The drops an agent can still join."""
-    limit, offset = contract.page()
-    pack = cast(Pack | None, contract.choice("pack", PACKS))
-    sort = cast(Sort, contract.choice("sort", get_args(Sort), "newest"))
-    least = contract.number("min_price_cents", 0, 0, contract.NUMBER_MAX)
-    with db.transaction() as session:
-        page = views.board(session, limit, offset, pack, least, sort)
-    items = [shapes.board_item(item) for item in page.rows]
-    return listed(
-        {"board": items, "total": page.total, "limit": limit, "offset": offset}, page.total, limit, offset
+class BoardQuery(CursorQuery):
+    """Which drops, in which order."""
+
+    pack: Pack | None = Field(None, description="Only this pack.")
+    min_price_cents: clamped(0, NUMBER_MAX) = Field(0, description="Only bounties of at least this.")  # type: ignore[valid-type]
+    sort: Sort = "newest"
+    wait: clamped(0, WAIT_MAX) = Field(  # type: ignore[valid-type]
+        0,
+        description=f"Seconds, at most {WAIT_MAX}, to wait for something newer than `If-None-Match` or now.",
     )
 
 
-@board.get("/feed")
-@public
-def decided() -> Response:
+@board.get(
+    "/board",
+    shapes.Board,
+    query=BoardQuery,
+    headers=lists.HEADERS,
+    cached={"board": {"__all__": {"seconds_left"}}},
+)
+def joinable(session: Session, query: BoardQuery) -> Reply:
+    """The drops an agent can still join; `wait` answers when that changes."""
+    page = views.board(session, query.stretch, query.pack, query.min_price_cents, query.sort)
+    return listed(
+        page,
+        query,
+        lambda rows: shapes.Board(
+            board=[shapes.BoardDrop.of(item) for item in rows],
+            total=page.total or 0,
+            limit=query.limit,
+            offset=query.offset,
+        ),
+    )
+
+
+@board.get("/feed", shapes.Feed, query=CursorQuery, headers=lists.HEADERS, cached=True)
+def decided(session: Session, query: CursorQuery) -> Reply:
     """The drops that were decided, newest first."""
-    limit, offset = contract.page()
-    with db.transaction() as session:
-        page = views.feed(session, limit, offset)
-    return listed({"feed": [shapes.feed_item(item) for item in page.rows]}, page.total, limit, offset)
+    page = views.feed(session, query.stretch)
+    return listed(page, query, lambda rows: shapes.Feed(feed=[shapes.FeedDrop.of(item) for item in rows]))

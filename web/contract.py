@@ -1,25 +1,37 @@
-"""Reading a request as the contract asks: JSON bodies into models, query strings into numbers."""
+"""Typed routes: what a route takes and gives is said once, and drives validation, answers and OpenAPI.
 
-from typing import Any, NoReturn, TypeVar
+A view names what it needs among `session`, `body` and `query`; the path's parameters come too. It runs
+inside one transaction, which commits before its answer leaves. What it returns is the answer.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial, partialmethod, wraps
+from typing import Any, Literal, NoReturn, TypeVar, get_args
 
 import pydantic_core
-from flask import request
-from pydantic import BaseModel, ValidationError
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from models.errors import Invalid
+from models import db
+from models.accounts import Scope
+from models.errors import ClorpError, Invalid
+from web import replay
+from web.caching import conditional
 
 BODY_MAX = 2 * 1024 * 1024  # bytes
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
-OFFSET_MAX = 2**31 - 1
-NUMBER_MAX = 2**63 - 1
 
-T = TypeVar("T", bound=BaseModel)
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Volatile = dict[str, Any]
+View = TypeVar("View", bound=Callable[..., Any])
+M = TypeVar("M", bound=BaseModel)
 
-
-class NoFields(BaseModel):
-    """The body of a route that needs none: it may be left out, but not be broken."""
+routes: list["Route"] = []  # every route of the program, in the order of their making
 
 
 class InvalidJson(Invalid):
@@ -29,7 +41,177 @@ class InvalidJson(Invalid):
     sentence = "The body is not valid JSON."
 
 
-def body(model: type[T]) -> T:
+@dataclass
+class Reply:
+    """An answer with a status or headers of its own."""
+
+    answer: Any
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the contract's table."""
+
+    method: Method
+    path: str
+    view: Callable[..., Any]
+    answer: Any  # a model, a list of one, or None where `media_type` says what comes
+    status: int
+    also: dict[int, Any]  # further statuses and their answers
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    scopes: tuple[Scope, ...]  # one of them is needed; none: anybody may ask
+    secret: bool  # a bearer secret of its own instead of a key
+    refusals: tuple[type[ClorpError], ...]
+    cached: bool | Volatile  # answers carry an ETag, which leaves these fields out
+    media_type: str
+    multipart: dict[str, Any] | None  # the schema of a form, for the one route that takes files
+    headers: dict[str, str] = field(
+        default_factory=dict
+    )  # further headers of the answer: name and what it says
+
+    @property
+    def waits(self) -> bool:
+        """Whether `?wait=` may hold the answer back."""
+        return self.query is not None and "wait" in self.query.model_fields
+
+    @property
+    def public(self) -> bool:
+        """Whether no key is wanted."""
+        return not self.scopes
+
+    @property
+    def replayable(self) -> bool:
+        """Whether `Idempotency-Key` counts: a POST of a known user that changes something."""
+        return self.method == "POST" and bool(self.scopes) and self.scopes != ("read",)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the view's docstring."""
+        return self.about.partition("\n\n")[0].replace("\n", " ")
+
+    @property
+    def about(self) -> str:
+        """The view's docstring."""
+        return inspect.cleandoc(self.view.__doc__ or "")
+
+
+class Routes:
+    """Typed routes below one prefix; `blueprint` is what Flask registers."""
+
+    def __init__(self, name: str, url_prefix: str = "") -> None:
+        self.prefix = url_prefix
+        self.blueprint = Blueprint(name, __name__, url_prefix=url_prefix or None)
+
+    def _typed(
+        self,
+        method: Method,
+        path: str,
+        answer: Any = None,
+        *,
+        status: int = 200,
+        also: dict[int, Any] | None = None,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        scope: Scope | tuple[Scope, ...] | None = None,
+        secret: bool = False,
+        refuses: Sequence[type[ClorpError]] = (),
+        cached: bool | Volatile = False,
+        media_type: str = "application/json",
+        multipart: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Callable[[View], View]:
+        """Make the decorated view answer `method` `path`.
+
+        Args:
+            method: of HTTP.
+            path: below the blueprint's prefix, with Flask's converters.
+            answer: the model (or `list[Model]`) of the usual answer.
+            status: of the usual answer.
+            also: models of answers with other statuses.
+            body: the model of the JSON body; a POST without one still takes `{}`.
+            query: the model of the query string.
+            scope: which scope of a key the route wants, or one of which; None: it is public.
+            secret: whether the view itself checks a bearer secret.
+            refuses: the refusals that are the route's own, beyond those that every route may give.
+            cached: whether the answer has an ETag and may be 304; or which of its fields may differ
+                all the same, as pydantic's `exclude`.
+            media_type: of the answer, where it is not JSON.
+            multipart: the schema of the form that the view reads by itself.
+            headers: further headers of the answer, with what each says.
+        """
+        scopes = (scope,) if isinstance(scope, str) else scope or ()
+        assert set(scopes) <= set(get_args(Scope))
+
+        def register(view: View) -> View:
+            full = self.prefix + path
+            taken = body or (NoFields if method == "POST" and not multipart else None)
+            route = Route(
+                method, full, view, answer, status, also or {}, taken, query, scopes, secret,
+                tuple(refuses), cached, media_type, multipart, headers or {},
+            )  # fmt: skip
+            routes.append(route)
+            call = _caller_of(route)
+            call.route = route  # type: ignore[attr-defined]
+            name = f"{method} {full}".replace(".", " ")  # Flask keeps dots for itself
+            self.blueprint.add_url_rule(path, name, call, methods=[method])
+            return view
+
+        return register
+
+    get = partialmethod(_typed, "GET")
+    post = partialmethod(_typed, "POST")
+    patch = partialmethod(_typed, "PATCH")
+    delete = partialmethod(_typed, "DELETE")
+
+
+class NoFields(BaseModel):
+    """The body of a route that needs none: it may be left out, but not be broken."""
+
+
+def _caller_of(route: Route) -> Callable[..., Response]:
+    """The function that Flask calls: parse, one call inside one transaction, answer."""
+    wanted = inspect.signature(route.view).parameters
+    adapters = {
+        status: TypeAdapter(model)
+        for status, model in {route.status: route.answer, **route.also}.items()
+        if model is not None
+    }
+
+    def respond(result: Any) -> Response:
+        if isinstance(result, Response):
+            return result
+        reply = result if isinstance(result, Reply) else Reply(result)
+        status = reply.status or route.status
+        dump = partial(adapters[status].dump_json, reply.answer, exclude_unset=True, by_alias=True)
+        data = dump()
+        response = Response(data, status, Headers(list(reply.headers.items())), mimetype="application/json")
+        if route.cached:
+            stable = data if route.cached is True else dump(exclude=route.cached)
+            response.set_etag(hashlib.sha256(stable).hexdigest()[:32], weak=True)
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    @wraps(route.view)
+    def call(**arguments: Any) -> Response:
+        if route.body:
+            document = _body(route.body)
+            if "body" in wanted:
+                arguments["body"] = document
+        if "query" in wanted and route.query:
+            arguments["query"] = _query(route.query)
+        with db.transaction() if "session" in wanted else nullcontext() as session:
+            if session is None:
+                return respond(route.view(**arguments))
+            arguments["session"] = session
+            return replay.once(session, route.replayable, lambda: respond(route.view(**arguments)))
+
+    return conditional(call) if route.cached else call
+
+
+def _body(model: type[M]) -> M:
     """The request's body as `model`; no body at all counts as `{}`.
 
     Raises:
@@ -54,57 +236,26 @@ def body(model: type[T]) -> T:
     return _validated(model, document)
 
 
-def _validated(model: type[T], document: dict[str, Any]) -> T:
+def _validated(model: type[M], document: dict[str, Any]) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        _refuse(error)
+        _refuse("The request is not valid: check {}.", error)
 
 
-def _refuse(error: ValidationError) -> NoReturn:
+def _query(model: type[M]) -> M:
+    """The query string as `model`; a parameter that is given twice counts the first time."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        _refuse("Check the parameter {}.", error)
+
+
+def _refuse(sentence: str, error: ValidationError) -> NoReturn:
     messages: dict[str, str] = {}
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         # Below a field stands what the client chose, such as the names of envVars: never repeated.
-        messages.setdefault(str(problem["loc"][0]), problem["msg"].removeprefix("Value error, "))
-    errors = [{"field": field, "message": message} for field, message in messages.items()]
-    raise Invalid(f"The request is not valid: check {', '.join(messages)}.", errors=errors) from None
-
-
-def number(name: str, default: int, low: int, high: int) -> int:
-    """The query parameter `name`, clamped to `low` … `high`.
-
-    Raises:
-        Invalid: it is not a whole number.
-    """
-    raw = request.args.get(name)
-    if raw is None:
-        return default
-    digits = raw.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        _refuse_parameter(name, "must be a whole number")
-    # Longer than any bound: no need to turn thousands of digits into a number.
-    value = int(raw) if len(digits) < 20 else high if digits == raw else low
-    return min(max(value, low), high)
-
-
-def page() -> tuple[int, int]:
-    """`limit` and `offset` of a list."""
-    return number("limit", LIMIT_DEFAULT, 1, LIMIT_MAX), number("offset", 0, 0, OFFSET_MAX)
-
-
-def choice(name: str, choices: tuple[str, ...], default: str | None = None) -> str | None:
-    """The query parameter `name`, one of `choices`.
-
-    Raises:
-        Invalid: it is something else.
-    """
-    raw = request.args.get(name)
-    if raw is None:
-        return default
-    if raw not in choices:
-        _refuse_parameter(name, f"must be one of {', '.join(choices)}")
-    return raw
-
-
-def _refuse_parameter(name: str, message: str) -> NoReturn:
-    raise Invalid(f"The parameter {name} {message}.", errors=[{"field": name, "message": message}])
+        name = str(problem["loc"][0]) if problem["loc"] else "body"
+        messages.setdefault(name, problem["msg"].removeprefix("Value error, "))
+    errors = [{"field": name, "message": message} for name, message in messages.items()]
+    raise Invalid(sentence.format(", ".join(messages)), errors=errors) from None

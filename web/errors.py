@@ -20,6 +20,7 @@ STATUS: dict[type[errors.ClorpError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.IdempotencyReused: 422,
     errors.TooMany: 429,
     errors.Unavailable: 503,
 }
@@ -55,9 +56,13 @@ def problem(status: int, code: str, sentence: str, **details: Any) -> Response:
     return response
 
 
+def status_of(refusal: type[errors.ClorpError]) -> int:
+    """The number that HTTP gives a refusal."""
+    return next(STATUS[family] for family in refusal.__mro__ if family in STATUS)
+
+
 def _refused(error: errors.ClorpError) -> Response:
-    status = next(STATUS[family] for family in type(error).__mro__ if family in STATUS)
-    return problem(status, error.code, str(error), **error.details)
+    return problem(status_of(type(error)), error.code, str(error), **error.details)
 
 
 def _http(error: HTTPException) -> Response:

@@ -10,7 +10,10 @@ import threading
 from uuid import UUID
 
 from celery import Celery
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
+from models.schema import Drop
 from models.states import OWED, Status
 
 logger = logging.getLogger(__name__)
@@ -24,10 +27,14 @@ _starting = threading.Lock()
 _publisher: threading.Thread | None = None
 
 
-def offer(status: Status, job_id: UUID) -> None:
-    """Offer the task that a drop owes after moving to `status`; nothing where time alone decides."""
-    if status not in (Status.RANKING, Status.COMPLETED):
-        return
+def offer(session: Session, drop: Drop) -> None:
+    """Offer the task that a drop owes now, as soon as this transaction has committed."""
+    status, job_id = drop.status, drop.id
+    if status in (Status.RANKING, Status.COMPLETED):
+        event.listen(session, "after_commit", lambda _: _offer(status, job_id), once=True)
+
+
+def _offer(status: Status, job_id: UUID) -> None:
     _ensure_publisher()
     try:
         _offers.put_nowait((OWED[status], job_id))

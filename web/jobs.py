@@ -1,31 +1,50 @@
 """Drops over HTTP: posting, paying, claiming, submitting, cancelling, reading."""
 
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
-from models import arena, db, market, views
+from models import arena, market, views
 from models.arena import Entry
+from models.errors import (
+    AgentNotYours,
+    AlreadySubmitted,
+    ArenaFull,
+    CancellationRequested,
+    ClaimCooldown,
+    DropEnded,
+    DropNotOpen,
+    InsufficientBalance,
+    NotCancellable,
+    NotFound,
+    OwnDrop,
+    RevisionCooldown,
+    SendersOnly,
+    TooManyOpenClaims,
+    TooManyPending,
+    UnknownFile,
+    WindowClosed,
+)
 from models.market import Draft
-from models.schema import Drop
 from models.states import Status
-from web import contract, shapes
+from web import lists, shapes
 from web.auth import caller
+from web.caching import WAIT_MAX
+from web.contract import Reply, Routes
 from web.errors import problem
 from web.handoff import offer
-from web.lists import listed
+from web.lists import CursorQuery, clamped, listed
 
-jobs = Blueprint("jobs", __name__, url_prefix="/api/jobs")
-
-Answer = tuple[dict[str, Any], int]
+jobs = Routes("jobs", "/api/jobs")
 
 
 class RunBody(Draft):
     """A draft, and whether the sender has seen the price."""
 
-    confirmed: bool = False
+    confirmed: bool = Field(False, description="Whether to post and pay it; false asks what it would cost.")
 
 
 class ClaimBody(BaseModel):
@@ -33,89 +52,155 @@ class ClaimBody(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    agent_id: UUID | None = Field(None, alias="agentId", strict=False)
+    agent_id: Annotated[UUID | None, Field(strict=False)] = Field(
+        None, alias="agentId", description="One of your agents; left out, your default one."
+    )
 
 
-@jobs.post("/run")
-def run() -> Answer | Response:
-    """Phase 1 answers what a drop would cost; phase 2 (`confirmed`) posts and pays it."""
-    body = contract.body(RunBody)
+class JobsQuery(CursorQuery):
+    """Which of one's own drops."""
+
+    status: Status | None = Field(None, description="Only those that stand there.")
+
+
+class WaitQuery(BaseModel):
+    """Whether to wait for a change."""
+
+    wait: clamped(0, WAIT_MAX) = Field(  # type: ignore[valid-type]
+        0,
+        description=f"Seconds, at most {WAIT_MAX}, to wait for something newer than `If-None-Match` or now.",
+    )
+
+
+@jobs.post(
+    "/run",
+    shapes.Estimate,
+    also={201: shapes.Job},
+    body=RunBody,
+    scope="spend",
+    refuses=[InsufficientBalance, UnknownFile, TooManyPending],
+)
+def run(session: Session, body: RunBody) -> Reply | Response:
+    """Post a drop: what it would cost, or with `confirmed` the drop itself, paid from your wallet.
+
+    Where the wallet does not cover it, the answer is 402 and the drop waits as `pending_payment`;
+    top up and `pay` it.
+    """
     if not body.confirmed:
-        return shapes.estimate(market.estimate(body)), 200
-    with db.transaction() as session:
-        posted = market.post(session, caller(), body)
-        view = views.job(session, caller(), posted.drop.id)
-    if posted.shortfall is None:
-        return shapes.job(view), 201
-    return problem(402, posted.shortfall.code, str(posted.shortfall), **posted.shortfall.details)
+        return Reply(shapes.Estimate.of(market.estimate(body)))
+    posted = market.post(session, caller(), body)
+    if posted.shortfall:
+        return problem(402, posted.shortfall.code, str(posted.shortfall), **posted.shortfall.details)
+    return Reply(shapes.Job.of(views.job(session, caller(), posted.drop.id)), 201)
 
 
-@jobs.post("/<uuid:job_id>/pay")
-def pay(job_id: UUID) -> Answer:
-    """Pay for a drop that waits for it."""
-    contract.body(contract.NoFields)
-    with db.transaction() as session:
-        market.pay(session, caller(), job_id)
-        view = views.job(session, caller(), job_id)
-    return shapes.job(view), 200
+@jobs.post(
+    "/<uuid:job_id>/pay",
+    shapes.Job,
+    scope="spend",
+    refuses=[NotFound, SendersOnly, InsufficientBalance, DropEnded],
+)
+def pay(session: Session, job_id: UUID) -> shapes.Job:
+    """Pay for a drop that waits for it. Paying an open one again changes and costs nothing."""
+    market.pay(session, caller(), job_id)
+    return shapes.Job.of(views.job(session, caller(), job_id))
 
 
-@jobs.get("/<uuid:job_id>")
-def read(job_id: UUID) -> Answer:
-    """One drop, for its sender and competitors."""
-    with db.transaction() as session:
-        view = views.job(session, caller(), job_id)
-    return shapes.job(view), 200
+@jobs.get(
+    "/<uuid:job_id>", shapes.Job, query=WaitQuery, scope=("read", "work"), refuses=[NotFound], cached=True
+)
+def read(session: Session, job_id: UUID) -> shapes.Job:
+    """One drop, for its sender and competitors; `wait` answers when it changes."""
+    return shapes.Job.of(views.job(session, caller(), job_id))
 
 
-@jobs.get("")
-def sent() -> Response:
-    """The drops the caller has sent, newest first."""
-    limit, offset = contract.page()
-    wanted = contract.choice("status", tuple(Status))
-    with db.transaction() as session:
-        page = views.jobs(session, caller(), Status(wanted) if wanted else None, limit, offset)
-    return listed([shapes.job(view) for view in page.rows], page.total, limit, offset)
+@jobs.get("", list[shapes.Job], query=JobsQuery, scope="read", headers=lists.HEADERS)
+def sent(session: Session, query: JobsQuery) -> Reply:
+    """The drops you have sent, newest first."""
+    page = views.jobs(session, caller(), query.status, query.stretch)
+    return listed(page, query, lambda rows: [shapes.Job.of(view) for view in rows])
 
 
-@jobs.post("/<uuid:job_id>/claim")
-def claim(job_id: UUID) -> Answer:
-    """Take a slot, or refresh the one held."""
-    body = contract.body(ClaimBody)
-    with db.transaction() as session:
-        row = arena.claim(session, caller(), job_id, body.agent_id)
-    return shapes.claim(row), 201
+@jobs.post(
+    "/<uuid:job_id>/claim",
+    shapes.Claim,
+    status=201,
+    body=ClaimBody,
+    scope="work",
+    refuses=[
+        NotFound, OwnDrop, AgentNotYours, DropNotOpen, WindowClosed, CancellationRequested, ArenaFull,
+        TooManyOpenClaims, ClaimCooldown,
+    ],
+)  # fmt: skip
+def claim(session: Session, body: ClaimBody, job_id: UUID) -> shapes.Claim:
+    """Take a slot, or refresh the one you hold."""
+    return shapes.Claim.of(arena.claim(session, caller(), job_id, body.agent_id))
 
 
-@jobs.post("/<uuid:job_id>/submit")
-def submit(job_id: UUID) -> Answer:
-    """Hand in an entry, or replace it; the last of a full set closes the window."""
-    entry = contract.body(Entry)
-    with db.transaction() as session:
-        row, drop = arena.submit(session, caller(), job_id, entry)
-        view = views.job(session, caller(), job_id)
-    return {"submission": shapes.submission(row), **_ranking(drop, shapes.job(view))}, 200
+@jobs.delete(
+    "/<uuid:job_id>/claim", shapes.Released, scope="work", refuses=[NotFound, AlreadySubmitted, DropNotOpen]
+)
+def release(session: Session, job_id: UUID) -> shapes.Released:
+    """Give your slot back. Letting go in time is no no-show."""
+    offer(session, arena.release(session, caller(), job_id))
+    return shapes.Released(released=True)
 
 
-def _ranking(drop: Drop, row: dict[str, Any]) -> dict[str, Any]:
-    offer(drop.status, drop.id)
-    return {"ranking": {"status": drop.status, "job": row}} if drop.status is Status.RANKING else {}
+@jobs.post(
+    "/<uuid:job_id>/submit",
+    shapes.Submitted,
+    body=Entry,
+    scope="work",
+    refuses=[
+        NotFound, OwnDrop, AgentNotYours, UnknownFile, WindowClosed, CancellationRequested, ArenaFull,
+        RevisionCooldown,
+    ],
+)  # fmt: skip
+def submit(session: Session, body: Entry, job_id: UUID) -> shapes.Submitted:
+    """Hand in an entry, or replace yours; the last of a full set closes the window at once.
+
+    Without a claim it takes a slot, if one is free. Nobody but you reads the entry before the drop is
+    decided.
+    """
+    row, drop = arena.submit(session, caller(), job_id, body)
+    offer(session, drop)
+    submission = shapes.Submission.of(row, views.files_of(session, row))
+    if drop.status is not Status.RANKING:
+        return shapes.Submitted(submission=submission)
+    job = shapes.Job.of(views.job(session, caller(), job_id))
+    return shapes.Submitted(submission=submission, ranking=shapes.Ranking(status=drop.status, job=job))
 
 
-@jobs.get("/<uuid:job_id>/submissions")
-def submissions(job_id: UUID) -> Answer:
-    """The entries of the caller's own drop, by rank."""
-    with db.transaction() as session:
-        drop, rows = views.submissions(session, caller(), job_id)
-    return {"submissions": [shapes.senders_submission(row, drop.status) for row in rows]}, 200
+@jobs.get("/<uuid:job_id>/submissions", shapes.Submissions, scope="read", refuses=[NotFound, SendersOnly])
+def submissions(session: Session, job_id: UUID) -> shapes.Submissions:
+    """The entries of your own drop, by rank; sealed until it is decided."""
+    drop, rows = views.submissions(session, caller(), job_id)
+    return shapes.Submissions(
+        submissions=[
+            shapes.Submission.for_sender(row, views.files_of(session, row), drop.status) for row in rows
+        ]
+    )
 
 
-@jobs.post("/<uuid:job_id>/cancel")
-def cancel(job_id: UUID) -> Answer:
-    """Call a drop off; 202 where somebody is still at work on it."""
-    contract.body(contract.NoFields)
-    with db.transaction() as session:
-        drop, scheduled = market.cancel(session, caller(), job_id)
-        view = views.job(session, caller(), job_id)
-    offer(drop.status, job_id)
-    return shapes.job(view), 202 if scheduled else 200
+@jobs.get("/<uuid:job_id>/submissions/mine", shapes.Mine, scope=("read", "work"), refuses=[NotFound])
+def mine(session: Session, job_id: UUID) -> shapes.Mine:
+    """Your own entry; once it is graded with grade, rank and rationale."""
+    row = views.own_submission(session, caller(), job_id)
+    return shapes.Mine(submission=shapes.Submission.of(row, views.files_of(session, row)))
+
+
+@jobs.post(
+    "/<uuid:job_id>/cancel",
+    shapes.Job,
+    also={202: shapes.Job},
+    scope="spend",
+    refuses=[NotFound, SendersOnly, NotCancellable],
+)
+def cancel(session: Session, job_id: UUID) -> Reply:
+    """Call a drop off; 202 where somebody is still at work on it.
+
+    Without an entry the bounty comes back. An entry that is in is judged and paid.
+    """
+    drop, scheduled = market.cancel(session, caller(), job_id)
+    offer(session, drop)
+    return Reply(shapes.Job.of(views.job(session, caller(), job_id)), 202 if scheduled else 200)

@@ -1,177 +1,426 @@
-"""Rows as the JSON of the contract. Field names are contract; nothing here decides anything."""
+"""Rows as the JSON of the contract. Field names are contract; nothing here decides anything.
+
+Every model is also what OpenAPI says of an answer. What does not apply yet is null, never missing.
+"""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from models import ledger
-from models.market import Estimate
-from models.schema import Claim, Submission
+from models.grades import Grade
+from models.market import Estimate as Terms
+from models.packs import Pack
+from models.schema import Claim as ClaimRow
+from models.schema import Submission as SubmissionRow
+from models.schema import Upload, User
 from models.states import Status
 from models.views import BoardItem, FeedItem, JobView, StatusRow
-
-Json = dict[str, Any]
 
 OPENED = (Status.COMPLETED, Status.VERIFIED)  # when bodies may be read by those who paid for them
 
 
-def time(at: datetime | None) -> str | None:
+def time(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, `2026-11-24T13:00:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def estimate(terms: Estimate) -> Json:
-    """What a draft would become: the answer of phase 1."""
-    return {
-        "needs_confirmation": True,
-        "prompt": terms.draft.prompt,
-        "title": terms.title,
-        "pack": terms.draft.pack,
-        "estimated_price_cents": terms.price_cents,
-        "estimated_time_limit_seconds": terms.time_limit_seconds,
-        "fee_cents": terms.fee_cents,
-        "payout_cents": terms.price_cents - terms.fee_cents,
-        "max_claims": terms.max_claims,
-        "price_clamped": terms.price_clamped,
-    }
+Time = Annotated[
+    datetime,
+    PlainSerializer(time, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T13:00:00.000Z"]}),
+]
+Id = Annotated[UUID, Field(examples=["019dbf3e-6f00-7c3a-9d51-0242ac120002"])]
+Cents = Annotated[int, Field(examples=[300])]
 
 
-def job(view: JobView) -> Json:
-    """A drop, whole. What does not apply yet is null; envVars are there only for who may see them."""
-    drop, winner = view.drop, view.winner
-    row = {
-        "id": str(drop.id),
-        "status": drop.status,
-        "prompt": drop.prompt,
-        "title": drop.title,
-        "pack": drop.pack,
-        "sender": str(drop.sender_id),
-        "price_cents": drop.price_cents,
-        "fee_cents": drop.fee_cents,
-        "payout_cents": drop.price_cents - drop.fee_cents,
-        "time_limit_seconds": drop.time_limit_seconds,
-        "max_claims": drop.max_claims,
-        "claims_count": view.claims_count,
-        "submissions_count": view.submissions_count,
-        "opened_at": time(drop.opened_at),
-        "window_closes_at": time(drop.window_closes_at),
-        "cancel_requested_at": time(drop.cancel_requested_at),
-        "min_grade": drop.min_grade,
-        "grade": drop.grade,
-        "grade_rationale": drop.grade_rationale,
-        "winning_submission_id": winner and str(winner.id),
-        "output_text": winner and winner.body,
-        "output_attachments": [] if winner else None,
-        "attachments": [],
-        "failure_reason": drop.failure_reason,
-        "created_at": time(drop.created_at),
-        "updated_at": time(drop.updated_at),
-    }
-    return row if view.env_vars is None else {**row, "envVars": view.env_vars}
+class File(BaseModel):
+    """A file that was uploaded; `GET /api/uploads/<key>` has its bytes."""
+
+    key: Id
+    name: str = Field(examples=["brief.pdf"])
+    size: int = Field(description="Bytes.", examples=[48_213])
+    content_type: str = Field(examples=["application/pdf"])
+    sha256: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+
+    @classmethod
+    def of(cls, row: Upload) -> Self:
+        """Of a stored upload."""
+        return cls(
+            key=row.id, name=row.name, size=row.size, content_type=row.content_type, sha256=row.sha256.hex()
+        )
 
 
-def board_item(item: BoardItem) -> Json:
+class Estimate(BaseModel):
+    """What a drop would cost: the answer of phase 1. Nothing is stored."""
+
+    needs_confirmation: Literal[True] = True
+    prompt: str = Field(examples=["Give me three roast-style taglines for this README"])
+    title: str = Field(description="The first line of the prompt.", examples=["Give me three taglines"])
+    pack: Pack
+    estimated_price_cents: Cents
+    estimated_time_limit_seconds: int = Field(examples=[300])
+    fee_cents: int = Field(description="What the house keeps of the bounty.", examples=[0])
+    payout_cents: Cents
+    max_claims: int = Field(examples=[5])
+    price_clamped: bool = Field(description="Whether the price was out of range and brought into it.")
+
+    @classmethod
+    def of(cls, terms: Terms) -> Self:
+        """Of an estimate."""
+        return cls(
+            needs_confirmation=True,
+            prompt=terms.draft.prompt,
+            title=terms.title,
+            pack=terms.draft.pack,
+            estimated_price_cents=terms.price_cents,
+            estimated_time_limit_seconds=terms.time_limit_seconds,
+            fee_cents=terms.fee_cents,
+            payout_cents=terms.price_cents - terms.fee_cents,
+            max_claims=terms.max_claims,
+            price_clamped=terms.price_clamped,
+        )
+
+
+class Job(BaseModel):
+    """A drop, whole."""
+
+    id: Id
+    status: Status
+    prompt: str = Field(examples=["Name three rivers of Europe."])
+    title: str = Field(examples=["Name three rivers of Europe."])
+    pack: Pack
+    sender: Id
+    price_cents: Cents
+    fee_cents: int = Field(examples=[0])
+    payout_cents: Cents
+    time_limit_seconds: int = Field(examples=[300])
+    max_claims: int = Field(examples=[5])
+    claims_count: int = Field(description="Slots in use: entries and live claims.", examples=[2])
+    submissions_count: int = Field(examples=[1])
+    opened_at: Time | None
+    window_closes_at: Time | None
+    cancel_requested_at: Time | None
+    min_grade: Grade | None
+    grade: Grade | None = Field(description="The winner's.")
+    grade_rationale: str | None
+    winning_submission_id: Id | None
+    output_text: str | None = Field(description="The winning entry.")
+    output_attachments: list[File] | None
+    attachments: list[File]
+    failure_reason: str | None = Field(description="`no_submissions` or `below_min_grade`.")
+    created_at: Time
+    updated_at: Time
+    envVars: dict[str, str] = Field(
+        default_factory=dict, description="Only for the sender, and for competitors while the drop is open."
+    )
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        """Of a drop as one user may see it."""
+        drop, winner = view.drop, view.winner
+        shown = {} if view.env_vars is None else {"envVars": view.env_vars}
+        return cls(
+            id=drop.id,
+            status=drop.status,
+            prompt=drop.prompt,
+            title=drop.title,
+            pack=drop.pack,
+            sender=drop.sender_id,
+            price_cents=drop.price_cents,
+            fee_cents=drop.fee_cents,
+            payout_cents=drop.price_cents - drop.fee_cents,
+            time_limit_seconds=drop.time_limit_seconds,
+            max_claims=drop.max_claims,
+            claims_count=view.claims_count,
+            submissions_count=view.submissions_count,
+            opened_at=drop.opened_at,
+            window_closes_at=drop.window_closes_at,
+            cancel_requested_at=drop.cancel_requested_at,
+            min_grade=drop.min_grade,
+            grade=drop.grade,
+            grade_rationale=drop.grade_rationale,
+            winning_submission_id=winner and winner.id,
+            output_text=winner and winner.body,
+            output_attachments=[File.of(row) for row in view.winner_files] if winner else None,
+            attachments=[File.of(row) for row in view.files],
+            failure_reason=drop.failure_reason,
+            created_at=drop.created_at,
+            updated_at=drop.updated_at,
+            **shown,
+        )
+
+
+class BoardDrop(BaseModel):
     """A drop on the board: all that is needed to decide whether to claim it."""
-    drop = item.drop
-    closes_at = drop.window_closes_at or item.at
-    return {
-        "id": str(drop.id),
-        "title": drop.title,
-        "pack": drop.pack,
-        "price_cents": drop.price_cents,
-        "payout_cents": drop.price_cents - drop.fee_cents,
-        "time_limit_seconds": drop.time_limit_seconds,
-        "min_grade": drop.min_grade,
-        "max_claims": drop.max_claims,
-        "claims_count": item.claims_count,
-        "submissions_count": item.submissions_count,
-        "slots_left": drop.max_claims - item.claims_count,
-        "opened_at": time(drop.opened_at),
-        "window_closes_at": time(drop.window_closes_at),
-        "seconds_left": max(0, int((closes_at - item.at).total_seconds())),
-    }
+
+    id: Id
+    title: str = Field(examples=["Name three rivers of Europe."])
+    pack: Pack
+    price_cents: Cents
+    payout_cents: Cents
+    time_limit_seconds: int = Field(examples=[300])
+    min_grade: Grade | None
+    max_claims: int = Field(examples=[5])
+    claims_count: int = Field(examples=[2])
+    submissions_count: int = Field(examples=[1])
+    slots_left: int = Field(examples=[3])
+    opened_at: Time | None
+    window_closes_at: Time | None
+    seconds_left: int = Field(examples=[241])
+
+    @classmethod
+    def of(cls, item: BoardItem) -> Self:
+        """Of a drop that can be joined."""
+        drop = item.drop
+        closes_at = drop.window_closes_at or item.at
+        return cls(
+            id=drop.id,
+            title=drop.title,
+            pack=drop.pack,
+            price_cents=drop.price_cents,
+            payout_cents=drop.price_cents - drop.fee_cents,
+            time_limit_seconds=drop.time_limit_seconds,
+            min_grade=drop.min_grade,
+            max_claims=drop.max_claims,
+            claims_count=item.claims_count,
+            submissions_count=item.submissions_count,
+            slots_left=drop.max_claims - item.claims_count,
+            opened_at=drop.opened_at,
+            window_closes_at=drop.window_closes_at,
+            seconds_left=max(0, int((closes_at - item.at).total_seconds())),
+        )
 
 
-def feed_item(item: FeedItem) -> Json:
+class Board(BaseModel):
+    """The drops an agent can still join. `total` is 0 behind a cursor, where it is not counted."""
+
+    board: list[BoardDrop]
+    total: int = Field(examples=[17])
+    limit: int = Field(examples=[20])
+    offset: int = Field(examples=[0])
+
+
+class FeedDrop(BaseModel):
     """A decided drop for everybody: who won what, and nothing of what was handed in."""
-    drop = item.drop
-    return {
-        "id": str(drop.id),
-        "status": drop.status,
-        "title": drop.title,
-        "pack": drop.pack,
-        "price_cents": drop.price_cents,
-        "payout_cents": drop.price_cents - drop.fee_cents,
-        "grade": drop.grade,
-        "winner": item.winner,
-        "submissions_count": item.submissions_count,
-        "opened_at": time(drop.opened_at),
-        "ended_at": time(drop.ended_at),
-    }
+
+    id: Id
+    status: Status
+    title: str = Field(examples=["Name three rivers of Europe."])
+    pack: Pack
+    price_cents: Cents
+    payout_cents: Cents
+    grade: Grade | None
+    winner: str = Field(description="Name of the winning agent.", examples=["quill"])
+    submissions_count: int = Field(examples=[5])
+    opened_at: Time | None
+    ended_at: Time | None
+
+    @classmethod
+    def of(cls, item: FeedItem) -> Self:
+        """Of a decided drop."""
+        drop = item.drop
+        return cls(
+            id=drop.id,
+            status=drop.status,
+            title=drop.title,
+            pack=drop.pack,
+            price_cents=drop.price_cents,
+            payout_cents=drop.price_cents - drop.fee_cents,
+            grade=drop.grade,
+            winner=item.winner,
+            submissions_count=item.submissions_count,
+            opened_at=drop.opened_at,
+            ended_at=drop.ended_at,
+        )
 
 
-def claim(row: Claim) -> Json:
+class Feed(BaseModel):
+    """Decided drops, newest first."""
+
+    feed: list[FeedDrop]
+
+
+class Claim(BaseModel):
     """A claim, for who holds it."""
-    return {
-        "id": str(row.id),
-        "job_id": str(row.job_id),
-        "user_id": str(row.user_id),
-        "agent_id": row.agent_id and str(row.agent_id),
-        "expires_at": time(row.expires_at),
-        "submitted": row.state == "submitted",
-        "created_at": time(row.created_at),
-    }
+
+    id: Id
+    job_id: Id
+    user_id: Id
+    agent_id: Id | None
+    expires_at: Time
+    submitted: bool
+    created_at: Time
+
+    @classmethod
+    def of(cls, row: ClaimRow) -> Self:
+        """Of a claim."""
+        return cls(
+            id=row.id,
+            job_id=row.job_id,
+            user_id=row.user_id,
+            agent_id=row.agent_id,
+            expires_at=row.expires_at,
+            submitted=row.state == "submitted",
+            created_at=row.created_at,
+        )
 
 
-def submission(row: Submission) -> Json:
-    """An entry, whole: for its author, or for the sender who paid."""
-    return {
-        "id": str(row.id),
-        "job_id": str(row.job_id),
-        "user_id": str(row.user_id),
-        "agent_id": row.agent_id and str(row.agent_id),
-        "text": row.body,
-        "files": [],
-        "revision": row.revision,
-        "created_at": time(row.created_at),
-        "revised_at": time(row.revised_at),
-        "rank": row.rank,
-        "grade": row.grade,
-        "rationale": row.rationale,
-        "sealed": False,
-    }
+class Released(BaseModel):
+    """The slot is free again."""
+
+    released: Literal[True] = True
 
 
-def senders_submission(row: Submission, status: Status) -> Json:
-    """An entry for the sender: sealed until the drop is decided, and for ever where nothing was paid."""
-    if status in OPENED:
-        return submission(row)
-    return {**submission(row), "text": None, "files": None, "rationale": None, "sealed": True}
+class Submission(BaseModel):
+    """An entry. `sealed`: its body, files and rationale are not yet, or never, to be read by who asks."""
+
+    id: Id
+    job_id: Id
+    user_id: Id
+    agent_id: Id | None
+    text: str | None = Field(examples=["1. Rhine\n2. Danube\n3. Volga"])
+    files: list[File] | None
+    revision: int = Field(description="Counts up with each replacement.", examples=[1])
+    created_at: Time
+    revised_at: Time
+    rank: int | None = Field(description="1 is the winner.", examples=[1])
+    grade: Grade | None
+    rationale: str | None
+    sealed: bool
+
+    @classmethod
+    def of(cls, row: SubmissionRow, files: list[Upload]) -> Self:
+        """Of an entry, whole: for its author, or for the sender who paid."""
+        return cls(
+            id=row.id,
+            job_id=row.job_id,
+            user_id=row.user_id,
+            agent_id=row.agent_id,
+            text=row.body,
+            files=[File.of(file) for file in files],
+            revision=row.revision,
+            created_at=row.created_at,
+            revised_at=row.revised_at,
+            rank=row.rank,
+            grade=row.grade,
+            rationale=row.rationale,
+            sealed=False,
+        )
+
+    @classmethod
+    def for_sender(cls, row: SubmissionRow, files: list[Upload], status: Status) -> Self:
+        """Of an entry for the sender: sealed until the drop is decided, for ever where nothing was paid."""
+        whole = cls.of(row, files)
+        if status in OPENED:
+            return whole
+        return whole.model_copy(update={"text": None, "files": None, "rationale": None, "sealed": True})
 
 
-def status_row(row: StatusRow) -> Json:
+class Ranking(BaseModel):
+    """The drop whose window this entry closed."""
+
+    status: Status
+    job: Job
+
+
+class Submitted(BaseModel):
+    """What was handed in; `ranking` is there only where this entry closed the window."""
+
+    submission: Submission
+    ranking: Ranking | None = None
+
+
+class Mine(BaseModel):
+    """The caller's own entry."""
+
+    submission: Submission
+
+
+class Submissions(BaseModel):
+    """The entries of a drop, by rank."""
+
+    submissions: list[Submission]
+
+
+class Standing(BaseModel):
     """Where a competitor stands in one drop."""
-    entry = row.submission
-    return {
-        "job_id": str(row.drop.id),
-        "title": row.drop.title,
-        "status": row.drop.status,
-        "price_cents": row.drop.price_cents,
-        "window_closes_at": time(row.drop.window_closes_at),
-        "claim_expires_at": time(row.claim.expires_at),
-        "submitted": entry is not None,
-        "submission_id": entry and str(entry.id),
-        "grade": entry and entry.grade,
-        "rank": entry and entry.rank,
-        "payout_cents": row.payout_cents,
-    }
+
+    job_id: Id
+    title: str = Field(examples=["Name three rivers of Europe."])
+    status: Status
+    price_cents: Cents
+    window_closes_at: Time | None
+    claim_expires_at: Time
+    submitted: bool
+    submission_id: Id | None
+    grade: Grade | None
+    rank: int | None = Field(examples=[1])
+    payout_cents: int | None = Field(description="What was paid to you.", examples=[300])
+
+    @classmethod
+    def of(cls, row: StatusRow) -> Self:
+        """Of a claim or entry."""
+        entry = row.submission
+        return cls(
+            job_id=row.drop.id,
+            title=row.drop.title,
+            status=row.drop.status,
+            price_cents=row.drop.price_cents,
+            window_closes_at=row.drop.window_closes_at,
+            claim_expires_at=row.claim.expires_at,
+            submitted=entry is not None,
+            submission_id=entry and entry.id,
+            grade=entry and entry.grade,
+            rank=entry and entry.rank,
+            payout_cents=row.payout_cents,
+        )
 
 
-def ledger_entry(entry: ledger.Entry) -> Json:
-    """A line of a wallet's history; `delta` in cents."""
-    return {
-        "id": str(entry.transfer.id),
-        "delta": entry.delta,
-        "reason": entry.transfer.kind,
-        "job_id": entry.transfer.job_id and str(entry.transfer.job_id),
-        "created_at": time(entry.transfer.created_at),
-    }
+class Profile(BaseModel):
+    """A user, for themselves."""
+
+    id: Id
+    name: str = Field(examples=["ada"])
+    agent_id: Id = Field(description="The default agent.")
+    balance_cents: Cents
+    created_at: Time
+
+    @classmethod
+    def of(cls, row: User, agent_id: UUID, balance_cents: int) -> Self:
+        """Of a user with their default agent and wallet."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            agent_id=agent_id,
+            balance_cents=balance_cents,
+            created_at=row.created_at,
+        )
+
+
+class LedgerEntry(BaseModel):
+    """A line of a wallet's history."""
+
+    id: Id
+    delta: int = Field(description="Cents; negative when money left.", examples=[-300])
+    reason: str = Field(examples=["hold"])
+    job_id: Id | None
+    created_at: Time
+
+    @classmethod
+    def of(cls, entry: ledger.Entry) -> Self:
+        """Of a transfer as one wallet sees it."""
+        row = entry.transfer
+        return cls(
+            id=row.id, delta=entry.delta, reason=row.kind, job_id=row.job_id, created_at=row.created_at
+        )
+
+
+class Wallet(BaseModel):
+    """A wallet and its latest movements."""
+
+    balance_cents: Cents
+    escrow_cents: int = Field(description="What your live drops hold.", examples=[300])
+    ledger: list[LedgerEntry]

@@ -1,48 +1,25 @@
-"""The caller: who they are, what they hold, where they stand."""
+"""The caller: who they are and where they stand."""
 
-from typing import Any
+from sqlalchemy.orm import Session
 
-from flask import Blueprint, Response, jsonify
-
-from models import accounts, db, ledger, views
-from web import contract, shapes
+from models import accounts, ledger, views
+from web import shapes
 from web.auth import caller
+from web.contract import Routes
 
-users = Blueprint("users", __name__, url_prefix="/api")
-
-
-@users.post("/whoami")
-def whoami() -> dict[str, Any]:
-    """The caller's own profile."""
-    contract.body(contract.NoFields)
-    with db.transaction() as session:
-        user = views.user(session, caller())
-        return {
-            "id": str(user.id),
-            "name": user.name,
-            "agent_id": str(accounts.agent_for(session, user.id, None)),
-            "balance_cents": ledger.balance(session, user.id),
-            "created_at": shapes.time(user.created_at),
-        }
+users = Routes("users", "/api")
 
 
-@users.get("/users/status")
-def status() -> Response:
-    """The caller's live claims and entries."""
-    with db.transaction() as session:
-        rows = views.status(session, caller())
-    return jsonify([shapes.status_row(row) for row in rows])
+@users.post("/whoami", shapes.Profile, scope="read")
+def whoami(session: Session) -> shapes.Profile:
+    """Your own profile."""
+    user = views.user(session, caller())
+    return shapes.Profile.of(
+        user, accounts.agent_for(session, user.id, None), ledger.balance(session, user.id)
+    )
 
 
-@users.get("/wallet/balance")
-def wallet() -> dict[str, Any]:
-    """The caller's money, and the latest movements of it."""
-    limit, offset = contract.page()
-    with db.transaction() as session:
-        return {
-            "balance_cents": ledger.balance(session, caller()),
-            "escrow_cents": ledger.escrowed(session, caller()),
-            "ledger": [
-                shapes.ledger_entry(entry) for entry in ledger.history(session, caller(), limit, offset)
-            ],
-        }
+@users.get("/users/status", list[shapes.Standing], scope=("read", "work"))
+def status(session: Session) -> list[shapes.Standing]:
+    """Your live claims and entries; for a day also grade, rank and payout of those settled."""
+    return [shapes.Standing.of(row) for row in views.status(session, caller())]

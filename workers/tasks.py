@@ -4,6 +4,7 @@ Each is safe to run twice, at once, or late; what it was told beyond the id does
 """
 
 import logging
+import time
 from uuid import UUID
 
 from celery import chord
@@ -76,10 +77,11 @@ def _cast(job_id: UUID, k: int) -> None:
         assignment = settlement.assign(session, job_id, k)
     if assignment is None:
         return
-    judge_ = judges.chosen()
+    judge_, begun = judges.chosen(), time.monotonic()
     answer = judge_.ballot(assignment.brief)  # slow: no transaction is open here
+    milliseconds = round((time.monotonic() - begun) * 1000)
     with db.transaction() as session:
-        settlement.record(session, job_id, k, judge_.name, assignment, answer)
+        settlement.record(session, job_id, k, judge_.name, assignment, answer, milliseconds)
 
 
 @app.task

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from models import accounts, db, ledger
+from models import accounts, db, ledger, views
 from tests.support import Person, balance, books, person, unchanged, violations
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def owner(key: str) -> tuple[str, int]:
     with db.transaction() as session:
-        user = accounts.identify(session, key)
-        return user.name, ledger.balance(session, user.id)
+        user_id = accounts.identify(session, key).user_id
+        return views.user(session, user_id).name, ledger.balance(session, user_id)
 
 
 def test_a_new_user_gets_a_key_that_works(clorp):

@@ -28,7 +28,7 @@ def cast(job_id: UUID, k: int, grade: Grade = "B") -> bool:
     with db.transaction() as session:
         assignment = settlement.assign(session, job_id, k)
         return assignment is not None and settlement.record(
-            session, job_id, k, "test", assignment, answer(assignment, grade)
+            session, job_id, k, "test", assignment, answer(assignment, grade), 7
         )
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from models import accounts, db
+from models import accounts, db, views
 from models.errors import AgentNotYours, Invalid, NameTaken, NotFound, Unauthenticated
 from tests.models.stages import sql
 from tests.support import Person, balance, person
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def identify(key: str) -> Person:
     with db.transaction() as session:
-        user = accounts.identify(session, key)
+        user = views.user(session, accounts.identify(session, key).user_id)
         return Person(user.id, user.name, key)
 
 

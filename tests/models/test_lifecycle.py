@@ -40,8 +40,8 @@ def test_every_status_stands_in_every_table():
 
 def test_a_forbidden_move_is_a_bug_not_an_answer():
     row = drop(drop_in(Status.VERIFIED))
-    with pytest.raises(AssertionError):
-        lifecycle.move(row, Status.OPEN, row.created_at)
+    with db.transaction() as session, pytest.raises(AssertionError):
+        lifecycle.move(session, row, Status.OPEN, row.created_at)
 
 
 def test_a_drop_that_does_not_exist_cannot_be_locked():

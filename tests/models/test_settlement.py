@@ -132,7 +132,7 @@ def test_a_redelivered_ballot_keeps_the_first_answer():
     given = assign(job_id, 0)
     for judge, grade, kept in (("first", "A", True), ("second", "F", False)):
         with db.transaction() as session:
-            assert settlement.record(session, job_id, 0, judge, given, answer(given, grade)) is kept
+            assert settlement.record(session, job_id, 0, judge, given, answer(given, grade), 7) is kept
     assert sql("SELECT judge FROM ballots") == [("first",)]
     assert assign(job_id, 0) is None
     assert missing(job_id) == [1]
@@ -145,7 +145,7 @@ def test_a_ballot_that_comes_after_the_decision_is_not_kept():
     cast(job_id, 1)
     assert rank(job_id) is Status.COMPLETED
     with db.transaction() as session:
-        assert settlement.record(session, job_id, 2, "late", late, answer(late)) is False
+        assert settlement.record(session, job_id, 2, "late", late, answer(late), 7) is False
     assert sql("SELECT count(*) FROM ballots")[0].count == 2
 
 
@@ -168,7 +168,7 @@ def test_an_answer_that_forgets_an_entry_is_no_ballot():
     given = assign(job_id, 0)
     partial = dict(list(answer(given).items())[:1])
     with pytest.raises(KeyError), db.transaction() as session:
-        settlement.record(session, job_id, 0, "test", given, partial)
+        settlement.record(session, job_id, 0, "test", given, partial, 7)
     assert missing(job_id) == [0, 1]
 
 
@@ -207,7 +207,7 @@ def test_equal_entries_are_ranked_by_who_came_first():
         given = assign(job_id, k)
         tie = {label: Opinion(1, "C", "equal") for label in given.entries}
         with db.transaction() as session:
-            settlement.record(session, job_id, k, "test", given, tie)
+            settlement.record(session, job_id, k, "test", given, tie, 7)
     rank(job_id)
     assert sql("SELECT body FROM submissions ORDER BY rank") == [("one",), ("two",), ("three",)]
     assert len(set(sql("SELECT score FROM submissions"))) == 1

@@ -143,7 +143,7 @@ def test_a_ballot_told_fifty_times_is_counted_once():
 
     def record(n: int) -> bool:
         with db.transaction() as session:
-            return settlement.record(session, job_id, 0, f"judge {n}", assignment, answer(assignment))
+            return settlement.record(session, job_id, 0, f"judge {n}", assignment, answer(assignment), 7)
 
     assert Counter(at_once([partial(record, n) for n in range(CROWD)])) == {True: 1, False: 49}
     assert sql("SELECT count(*) FROM ballots")[0].count == 1
@@ -160,7 +160,7 @@ def test_everything_that_settles_at_once_settles_once(grade: str):
     def record(k: int) -> bool:
         with db.transaction() as session:
             given = assignments[k]
-            return settlement.record(session, job_id, k, "test", given, answer(given, grade))
+            return settlement.record(session, job_id, k, "test", given, answer(given, grade), 7)
 
     steps = [partial(record, 0), partial(record, 1), partial(rank, job_id), partial(pay, job_id)]
     outcomes([*steps, partial(close, job_id)] * 12)

@@ -25,9 +25,7 @@ def routes() -> list[tuple[str, str, str]]:
 
 def test_the_public_routes_are_the_listed_ones():
     views = create_app().view_functions
-    marked = {
-        f"{method} {rule}" for method, rule, endpoint in routes() if getattr(views[endpoint], "public", False)
-    }
+    marked = {f"{method} {rule}" for method, rule, endpoint in routes() if views[endpoint].route.public}
     assert marked == PUBLIC
 
 

@@ -1,0 +1,307 @@
+"""The OpenAPI 3.1 document, made from the typed routes: nothing in it is written twice."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from models.errors import (
+    ClorpError,
+    IdempotencyInProgress,
+    IdempotencyReused,
+    InsufficientScope,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from web import contract, replay
+from web.contract import InvalidJson, Route
+from web.errors import status_of
+
+Json = dict[str, Any]
+Mode = Literal["validation", "serialization"]
+
+_REF = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "A refusal: `{error, code}` for simple clients, RFC 9457 for the others.",
+    "required": ["error", "code", "type", "title", "status", "request_id"],
+    "properties": {
+        "error": {"type": "string", "description": "A sentence for people; may change."},
+        "code": {"type": "string", "description": "Stable; see `/docs#codes`."},
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "request_id": {"type": "string", "description": "As in the header `X-Request-Id`."},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with which field.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+        "retry_after": {"type": "integer", "description": "Seconds, as in the header `Retry-After`."},
+    },
+}
+_PLAIN = {"integer": 1, "number": 1.0, "boolean": False, "null": None}
+_HTTP_CODES = {413: "content_too_large", 415: "unsupported_media_type"}  # refused before any rule of ours
+
+
+@lru_cache(maxsize=1)
+def document() -> Json:
+    """The whole document."""
+    _, definitions = _schemas()
+    paths: dict[str, Json] = defaultdict(dict)
+    for route in contract.routes:
+        paths[_path(route)][route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "clorp",
+            "version": version("clorp"),
+            "summary": "A marketplace where a prompt and a bounty are fought over, judged and paid.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [],
+        "paths": dict(paths),
+        "components": {
+            "schemas": {**definitions, "Problem": _PROBLEM},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key, `clorp_…`."},
+                "secret": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`CRON_SECRET`.",
+                },
+            },
+        },
+    }
+
+
+def refusals(route: Route) -> list[type[ClorpError]]:
+    """Every refusal a route may give, its own and those that come with what it takes."""
+    found: list[type[ClorpError]] = list(route.refusals)
+    if route.body or route.query or route.multipart:
+        found.append(Invalid)
+    if route.body:
+        found.append(InvalidJson)
+    if not route.public:
+        found += [Unauthenticated, InsufficientScope]
+    if "<" in route.path:
+        found.append(NotFound)
+    if route.replayable:
+        found += [Invalid, IdempotencyInProgress, IdempotencyReused]
+    if route.path.startswith("/api"):
+        found += [TooMany, Unavailable]
+    return list(dict.fromkeys(found))
+
+
+def example(schema: Json, definitions: Json) -> Any:
+    """A value that fits a schema, from the examples of its fields."""
+    if ref := schema.get("$ref"):
+        return example(definitions[ref.rpartition("/")[2]], definitions)
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return example(options[0], definitions)
+    kind = schema.get("type")
+    if kind == "object":
+        return {name: example(part, definitions) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [example(schema["items"], definitions)] if "items" in schema else []
+    return _PLAIN.get(str(kind), "…")
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> tuple[dict[tuple[type[BaseModel], Mode], Json], Json]:
+    """Where each model of each mode is described, and the descriptions by name."""
+    models = list(dict.fromkeys(model for route in contract.routes for model in _models(route)))
+    refs, document = models_json_schema(models, ref_template=_REF)
+    return {(model, mode): ref for (model, mode), ref in refs.items()}, document.get("$defs", {})  # type: ignore[misc]
+
+
+def _models(route: Route) -> Iterator[tuple[type[BaseModel], Mode]]:
+    if route.body:
+        yield route.body, "validation"
+    for answer in (route.answer, *route.also.values()):
+        if answer is not None:
+            yield _item(answer), "serialization"
+
+
+def _item(answer: Any) -> type[BaseModel]:
+    """The model of an answer, or of the items of a list."""
+    item: type[BaseModel] = answer.__args__[0] if hasattr(answer, "__args__") else answer
+    return item
+
+
+def _path(route: Route) -> str:
+    return _PARAMETER.sub(r"{\2}", route.path)
+
+
+def _operation(route: Route) -> Json:
+    operation: Json = {
+        "operationId": route.view.__name__ if route.path.startswith("/api") else route.path.strip("/"),
+        "summary": route.summary,
+        "description": route.about,
+        "tags": [route.view.__module__.rpartition(".")[2]],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
+        "responses": _responses(route),
+    }
+    if not route.public:
+        operation["security"] = [{"key": []}]
+        operation["description"] += f"\n\nScope: {' or '.join(f'`{scope}`' for scope in route.scopes)}."
+    elif route.secret:
+        operation["security"] = [{"secret": []}]
+    if route.body:
+        required = any(field.is_required() for field in route.body.model_fields.values())
+        schema = _schemas()[0][route.body, "validation"]
+        operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    elif route.multipart:
+        content = {"multipart/form-data": {"schema": route.multipart}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _path_parameters(route: Route) -> Iterator[Json]:
+    for converter, name in _PARAMETER.findall(route.path):
+        schema: Json = {"type": "string"}
+        if converter == "uuid":
+            schema["format"] = "uuid"
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(route: Route) -> Iterator[Json]:
+    if not route.query:
+        return
+    schema = route.query.model_json_schema()
+    for name, field in schema.get("properties", {}).items():
+        plain = _inlined(field, schema.get("$defs", {}))
+        yield {"name": name, "in": "query", "description": plain.pop("description", ""), "schema": plain}
+
+
+def _inlined(schema: Json, definitions: Json) -> Json:
+    """A parameter's schema without references, and without the null that only means absence."""
+    if options := schema.get("anyOf"):
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        (kind,) = [option for option in options if option.get("type") != "null"]
+        return {**_inlined(kind, definitions), **rest}
+    if ref := schema.get("$ref"):
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**definitions[ref.rpartition("/")[2]], **rest}
+    return dict(schema)
+
+
+def _header_parameters(route: Route) -> Iterator[Json]:
+    if route.replayable:
+        yield {
+            "name": replay.HEADER,
+            "in": "header",
+            "description": "Makes a retry safe: kept for 24 h, a replay gets the first answer byte for byte.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": replay.KEY_MAX, "pattern": "^[ -~]+$"},
+        }
+    if route.cached:
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "An `ETag` you have; 304 while it still holds.",
+            "schema": {"type": "string"},
+        }
+
+
+def _responses(route: Route) -> Json:
+    found: Json = {}
+    for status, answer in {route.status: route.answer, **route.also}.items():
+        found[str(status)] = {
+            "description": _described(answer, route),
+            "headers": _headers(route),
+            "content": {route.media_type: {"schema": _schema(answer)}},
+        }
+    if route.cached:
+        found["304"] = {"description": "What you have still holds."}
+    for status, codes in sorted(_codes(route).items()):
+        problem = {
+            "description": " · ".join(f"`{code}`" for code in codes),
+            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
+        }
+        if status in (429, 503):
+            problem["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+        if str(status) in found:  # /readyz has a 503 of its own
+            found[str(status)]["content"].update(problem["content"])
+        else:
+            found[str(status)] = problem
+    return found
+
+
+def _codes(route: Route) -> dict[int, list[str]]:
+    codes: dict[int, list[str]] = defaultdict(list)
+    for refusal in refusals(route):
+        codes[status_of(refusal)].append(refusal.code)
+    if route.body or route.multipart:
+        codes[413].append(_HTTP_CODES[413])
+        codes[415].append(_HTTP_CODES[415])
+    return codes
+
+
+def _described(answer: Any, route: Route) -> str:
+    if answer is None:
+        return route.summary
+    return (_item(answer).__doc__ or route.summary).strip()
+
+
+def _schema(answer: Any) -> Json:
+    if answer is None:
+        return {"type": "string"}
+    ref = _schemas()[0][_item(answer), "serialization"]
+    return {"type": "array", "items": ref} if answer is not _item(answer) else ref
+
+
+def _headers(route: Route) -> Json:
+    told = {"X-Request-Id": "Names this request in our logs.", **route.headers}
+    if route.cached:
+        told["ETag"] = "Names this state of the answer."
+    if route.replayable:
+        told[replay.REPLAYED] = "`true` where this is the first answer again."
+    return {name: {"description": about, "schema": {"type": "string"}} for name, about in told.items()}
+
+
+def codes() -> list[tuple[int, str, str, str]]:
+    """Every code there is: its number in HTTP, itself, its sentence, and when it comes."""
+    rows = {
+        (status_of(kind), kind.code, kind.sentence, (kind.__doc__ or "").strip())
+        for kind in _subclasses(ClorpError)
+        if kind is not ClorpError
+    }
+    rows |= {
+        (405, "method_not_allowed", "The method is not allowed here.", "`Allow` names those that are."),
+        (413, _HTTP_CODES[413], "The body is too large.", "More than 2 MiB, or a file beyond its limit."),
+        (
+            415,
+            _HTTP_CODES[415],
+            "Send the body as application/json.",
+            "A body that is not called JSON.",
+        ),
+        (500, "internal_error", "Something went wrong on our side.", "A bug; nothing was changed."),
+    }
+    return sorted(rows)
+
+
+def _subclasses(kind: type[ClorpError]) -> Iterable[type[ClorpError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _subclasses(child)

@@ -1,0 +1,48 @@
+"""`Idempotency-Key` over HTTP: a retry gets the first answer, byte for byte."""
+
+import hashlib
+from collections.abc import Callable
+
+from flask import Response, g, request
+from sqlalchemy.orm import Session
+
+from models import replay
+from models.errors import Invalid
+from models.replay import Kept
+from web.auth import caller
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+KEY_MAX = 255  # characters
+
+
+def once(session: Session, replayable: bool, effect: Callable[[], Response]) -> Response:
+    """The answer of `effect`, which runs only if this request has no answer yet.
+
+    Raises:
+        Invalid: the key is empty, too long or not printable ASCII.
+        IdempotencyInProgress, IdempotencyReused: as `models.replay.recall`.
+    """
+    key = request.headers.get(HEADER)
+    if key is None or not replayable:
+        return effect()
+    if not (1 <= len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
+        message = f"must be 1 to {KEY_MAX} printable ASCII characters"
+        raise Invalid(f"Check the header {HEADER}.", errors=[{"field": HEADER, "message": message}])
+    asked = _fingerprint()
+    if kept := replay.recall(session, caller(), key, asked):
+        return Response(kept.body, kept.status, {REPLAYED: "true"}, content_type=kept.content_type)
+    response = effect()
+    answer = Kept(response.status_code, response.content_type, response.get_data())
+    replay.keep(session, caller(), key, asked, answer)
+    return response
+
+
+def _fingerprint() -> bytes:
+    """What makes two requests the same one: method, address and content.
+
+    A form differs in its boundary each time it is sent, so its route says what counts in `g.content`.
+    """
+    content = g.get("content") or request.get_data()
+    where = f"{request.method} {request.full_path}\0".encode()
+    return hashlib.sha256(where + hashlib.sha256(content).digest()).digest()
