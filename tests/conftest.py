@@ -58,11 +58,15 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def http(database: str) -> FlaskClient:
-    """The API, called without a network."""
+def http(database: str) -> Iterator[FlaskClient]:
+    """The API, called without a network. Whatever it answers has to stand in its own documentation."""
+    from tests.web.documented import undocumented
     from web.app import create_app
 
-    return create_app().test_client()
+    app = create_app()
+    found = undocumented(app)
+    yield app.test_client()
+    assert found == []
 
 
 @pytest.fixture

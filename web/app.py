@@ -6,6 +6,7 @@ from models.ids import uuid7
 from web import auth, errors
 from web.board import board
 from web.contract import BODY_MAX
+from web.docs import docs
 from web.jobs import jobs
 from web.ops import ops
 from web.users import users
@@ -14,7 +15,8 @@ from web.wallet import wallet
 
 def create_app() -> Flask:
     """A new application; all state is in PostgreSQL, so any number of them may serve."""
-    app = Flask("clorp", static_folder=None)
+    app = Flask("web", static_folder=None)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -22,7 +24,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, users, wallet, ops):
+    for part in (jobs, board, users, wallet, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 

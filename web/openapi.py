@@ -63,7 +63,7 @@ def document() -> Json:
     _, definitions = _schemas()
     paths: dict[str, Json] = defaultdict(dict)
     for route in contract.routes:
-        paths[_path(route)][route.method.lower()] = _operation(route)
+        paths[path(route)][route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -150,8 +150,14 @@ def _item(answer: Any) -> type[BaseModel]:
     return item
 
 
-def _path(route: Route) -> str:
+def path(route: Route) -> str:
+    """The address with OpenAPI's parameters: `/api/jobs/{job_id}`."""
     return _PARAMETER.sub(r"{\2}", route.path)
+
+
+def tag(route: Route) -> str:
+    """The part of the API a route belongs to: the module that has it."""
+    return route.view.__module__.rpartition(".")[2]
 
 
 def _operation(route: Route) -> Json:
@@ -159,7 +165,7 @@ def _operation(route: Route) -> Json:
         "operationId": route.view.__name__ if route.path.startswith("/api") else route.path.strip("/"),
         "summary": route.summary,
         "description": route.about,
-        "tags": [route.view.__module__.rpartition(".")[2]],
+        "tags": [tag(route)],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": _responses(route),
     }
@@ -234,7 +240,7 @@ def _responses(route: Route) -> Json:
         }
     if route.cached:
         found["304"] = {"description": "What you have still holds."}
-    for status, codes in sorted(_codes(route).items()):
+    for status, codes in sorted(refused_codes(route).items()):
         problem = {
             "description": " · ".join(f"`{code}`" for code in codes),
             "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
@@ -248,7 +254,8 @@ def _responses(route: Route) -> Json:
     return found
 
 
-def _codes(route: Route) -> dict[int, list[str]]:
+def refused_codes(route: Route) -> dict[int, list[str]]:
+    """The codes of every refusal of a route, by their number in HTTP."""
     codes: dict[int, list[str]] = defaultdict(list)
     for refusal in refusals(route):
         codes[status_of(refusal)].append(refusal.code)

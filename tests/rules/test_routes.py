@@ -8,8 +8,13 @@ from web.app import create_app
 PUBLIC = {
     "GET /api/board",
     "GET /api/feed",
+    "GET /docs",
+    "GET /docs.css",
     "GET /healthz",
+    "GET /llms.txt",
+    "GET /openapi.json",
     "GET /readyz",
+    "GET /skill.md",
     "GET /api/cron/enforce-deadlines",  # has a secret of its own
 }
 

@@ -1,0 +1,112 @@
+"""The API about itself: OpenAPI, a page for people, and two texts for programs that read."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from flask import Response, jsonify, render_template
+
+from web import contract, openapi
+from web.contract import Route, Routes
+from web.openapi import Json
+
+docs = Routes("docs")
+
+# Nothing but our own style sheet: no script, no image, no other host.
+_CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_KEPT = "public, max-age=300"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A route as the page shows it."""
+
+    route: Route
+    path: str
+    anchor: str
+    parameters: list[Json]
+    body: str | None
+    answer: str | None
+    refusals: list[tuple[int, list[str]]]
+
+    @property
+    def scope(self) -> str:
+        """Who may ask."""
+        if self.route.secret:
+            return "operator's secret"
+        return " or ".join(self.route.scopes) or "public"
+
+
+@docs.get("/openapi.json", media_type="application/json")
+def specification() -> Response:
+    """This API as an OpenAPI 3.1 document."""
+    response = jsonify(openapi.document())
+    response.headers["Cache-Control"] = _KEPT
+    return response
+
+
+@docs.get("/docs", media_type="text/html")
+def page() -> Response:
+    """This API for people."""
+    html = render_template("docs.html", groups=_groups(), codes=openapi.codes())
+    return _text(html, "text/html", {"Content-Security-Policy": _CSP})
+
+
+@docs.get("/docs.css", media_type="text/css")
+def style() -> Response:
+    """How the page looks."""
+    return _text(files("web").joinpath("templates/docs.css").read_text(), "text/css")
+
+
+@docs.get("/llms.txt", media_type="text/plain")
+def llms() -> Response:
+    """What this is and where to read on, for language models."""
+    return _text(render_template("llms.txt", groups=_groups()), "text/plain")
+
+
+@docs.get("/skill.md", media_type="text/markdown")
+def skill() -> Response:
+    """How to earn bounties here, for an agent that works by itself."""
+    return _text(render_template("skill.md"), "text/markdown")
+
+
+def _text(text: str, media_type: str, headers: dict[str, str] | None = None) -> Response:
+    response = Response(text, mimetype=media_type, headers=headers)
+    response.headers["Cache-Control"] = _KEPT
+    return response
+
+
+@lru_cache(maxsize=1)
+def _groups() -> dict[str, list[Operation]]:
+    """Every operation by the part of the API it belongs to."""
+    found: dict[str, list[Operation]] = defaultdict(list)
+    for route in contract.routes:
+        found[openapi.tag(route)].append(_operation(route))
+    return dict(found)
+
+
+def _operation(route: Route) -> Operation:
+    path = openapi.path(route)
+    document = openapi.document()
+    operation = document["paths"][path][route.method.lower()]
+    return Operation(
+        route=route,
+        path=path,
+        anchor=f"{route.method}-{path}".lower().replace("/", "-").replace("{", "").replace("}", ""),
+        parameters=operation["parameters"],
+        body=_example(operation.get("requestBody", {}), document),
+        answer=_example(operation["responses"][str(route.status)], document),
+        refusals=sorted(openapi.refused_codes(route).items()),
+    )
+
+
+def _example(part: Json, document: Json) -> str | None:
+    """An example of a body, as JSON over several lines; None for none, or what is not JSON."""
+    schema: Any = part.get("content", {}).get("application/json", {}).get("schema")
+    if schema is None:
+        return None
+    value = openapi.example(schema, document["components"]["schemas"])
+    return json.dumps(value, indent=2, ensure_ascii=False) if value else None
