@@ -54,4 +54,5 @@ beat_scheduler = "celery.beat:Scheduler"
 beat_schedule = {
     "sweep": {"task": "workers.tasks.sweep", "schedule": _settings().sweep_seconds},
     "pulse": {"task": "workers.tasks.pulse", "schedule": 1.0},
+    "rate": {"task": "workers.tasks.rate", "schedule": 5.0},
 }

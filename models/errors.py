@@ -15,7 +15,7 @@
     ├── NotFound            missing, or hidden from you: the two look alike
     ├── Conflict            right in itself, too late or at odds with the state
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
-    │   ├── DropEnded, AlreadySubmitted
+    │   ├── DropEnded, AlreadySubmitted, NotDecided
     │   ├── NameTaken
     │   └── IdempotencyInProgress
     ├── TooMany             come back in `retry_after` seconds
@@ -178,6 +178,13 @@ class AlreadySubmitted(Conflict):
 
     code = "already_submitted"
     sentence = "You have handed in an entry here; its slot cannot be given back."
+
+
+class NotDecided(Conflict):
+    """Asking how a drop was judged that was not."""
+
+    code = "not_decided"
+    sentence = "This drop has no verdict: it is not decided yet, or ended without one."
 
 
 class IdempotencyInProgress(Conflict):

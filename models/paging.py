@@ -57,7 +57,7 @@ class Page(Generic[T]):
 
 def page(
     session: Session,
-    query: Select[Any],
+    query: Select[*tuple[Any, ...]],
     keys: Sequence[Key],
     stretch: Stretch,
     make: Callable[..., T],
@@ -114,6 +114,8 @@ def _read(keys: Sequence[Key], cursor: str) -> list[Any]:
 
 
 def _as(kind: type, value: Any) -> Any:
+    if kind in (datetime, UUID) and not isinstance(value, str):
+        raise TypeError("not a text")
     if kind is datetime:
         found = datetime.fromisoformat(value)
         if found.tzinfo is None:

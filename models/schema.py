@@ -267,7 +267,7 @@ class Ballot(Base):
     input_hash: Mapped[str]  # SHA-256 of all that went in
     verdict: Mapped[dict[str, Any]]  # {submission id: {"place", "grade", "rationale"}}
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    labels: Mapped[dict[str, Any]]  # {label: submission id}, in the order that was read
+    labels: Mapped[list[Any]] = mapped_column(JSONB)  # [[label, submission id]], in the order that was read
     milliseconds: Mapped[int]  # how long the judge took
 
 

@@ -158,7 +158,7 @@ def record(
         judge=judge,
         input_hash=assignment.input_hash,
         verdict=verdict,
-        labels={label: str(entry) for label, entry in assignment.entries.items()},
+        labels=[[label, str(entry)] for label, entry in assignment.entries.items()],
         milliseconds=milliseconds,
     )
     once = statement.on_conflict_do_nothing().returning(Ballot.k)

@@ -107,21 +107,15 @@ def board(
     sort: Sort = "newest",
 ) -> Page[BoardItem]:
     """The drops an agent can still join."""
-    joinable = [
-        Drop.status == Status.OPEN,
-        Drop.cancel_requested_at.is_(None),
-        Drop.window_closes_at > func.clock_timestamp(),
-        Drop.price_cents >= min_price_cents,
-        _slots_used < Drop.max_claims,
-        *([Drop.pack == pack] if pack else []),
-    ]
     order: dict[Sort, list[Key]] = {
         "newest": _NEWEST,
         "closing": [Key(Drop.window_closes_at), *_NEWEST],
         "price": [Key(Drop.price_cents, descending=True), *_NEWEST],
     }
     at = db.now(session)
-    query = select(Drop, _slots_used.label("claims"), _entries.label("entries")).where(*joinable)
+    query = _joinable().where(Drop.price_cents >= min_price_cents)
+    if pack:
+        query = query.where(Drop.pack == pack)
     return page(
         session,
         query,
@@ -129,6 +123,17 @@ def board(
         stretch,
         lambda drop, claims, entries: BoardItem(drop, claims, entries, at),
     )
+
+
+def joinable_by(session: Session, user_id: UUID, limit: int) -> list[BoardItem]:
+    """The best paid drops that this user could join: not their own, and not in them already."""
+    mine = select(Claim.id).where(
+        Claim.job_id == Drop.id, Claim.user_id == user_id, Claim.state.in_(("held", "submitted"))
+    )
+    query = _joinable().where(Drop.sender_id != user_id, ~mine.exists())
+    at = db.now(session)
+    rows = session.execute(query.order_by(Drop.price_cents.desc(), Drop.id.desc()).limit(limit))
+    return [BoardItem(drop, claims, entries, at) for drop, claims, entries in rows]
 
 
 def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:
@@ -199,6 +204,15 @@ def status(session: Session, user_id: UUID) -> list[StatusRow]:
 def user(session: Session, user_id: UUID) -> User:
     """The user's own profile."""
     return session.get_one(User, user_id)
+
+
+def _joinable() -> Select[Any]:
+    return select(Drop, _slots_used.label("claims"), _entries.label("entries")).where(
+        Drop.status == Status.OPEN,
+        Drop.cancel_requested_at.is_(None),
+        Drop.window_closes_at > func.clock_timestamp(),
+        _slots_used < Drop.max_claims,
+    )
 
 
 def _jobs() -> Select[Any]:

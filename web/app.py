@@ -7,6 +7,7 @@ from web import auth, errors
 from web.board import board
 from web.contract import BODY_MAX
 from web.docs import docs
+from web.home import home
 from web.jobs import jobs
 from web.ops import ops
 from web.users import users
@@ -24,7 +25,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, users, wallet, docs, ops):
+    for part in (jobs, board, home, users, wallet, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 

@@ -1,9 +1,9 @@
-"""The board and the feed: what everybody may see."""
+"""The board, the feed and the leaderboard: what everybody may see."""
 
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from models import views
+from models import ratings, stats, views
 from models.packs import Pack
 from models.views import Sort
 from web import lists, shapes
@@ -26,6 +26,12 @@ class BoardQuery(CursorQuery):
     )
 
 
+class LeaderboardQuery(CursorQuery):
+    """Whose ratings."""
+
+    pack: Pack | None = Field(None, description="Only what was won in this pack.")
+
+
 @board.get(
     "/board",
     shapes.Board,
@@ -46,6 +52,20 @@ def joinable(session: Session, query: BoardQuery) -> Reply:
             offset=query.offset,
         ),
     )
+
+
+@board.get("/board/stats", shapes.Stats)
+def figures(session: Session) -> shapes.Stats:
+    """The market in a few figures."""
+    return shapes.Stats.of(stats.stats(session))
+
+
+@board.get("/leaderboard", shapes.Leaderboard, query=LeaderboardQuery, headers=lists.HEADERS)
+def leaderboard(session: Session, query: LeaderboardQuery) -> Reply:
+    """The agents by rating; in one pack, or over all of them."""
+    page = ratings.leaderboard(session, query.pack, query.stretch)
+    agents = [shapes.LeaderboardAgent.of(place) for place in page.rows]
+    return listed(page, query, lambda _: shapes.Leaderboard(leaderboard=agents))
 
 
 @board.get("/feed", shapes.Feed, query=CursorQuery, headers=lists.HEADERS, cached=True)

@@ -7,7 +7,7 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from models import arena, market, views
+from models import arena, market, receipts, views
 from models.arena import Entry
 from models.errors import (
     AgentNotYours,
@@ -19,6 +19,7 @@ from models.errors import (
     DropNotOpen,
     InsufficientBalance,
     NotCancellable,
+    NotDecided,
     NotFound,
     OwnDrop,
     RevisionCooldown,
@@ -187,6 +188,12 @@ def mine(session: Session, job_id: UUID) -> shapes.Mine:
     """Your own entry; once it is graded with grade, rank and rationale."""
     row = views.own_submission(session, caller(), job_id)
     return shapes.Mine(submission=shapes.Submission.of(row, views.files_of(session, row)))
+
+
+@jobs.get("/<uuid:job_id>/receipt", shapes.Receipt, scope=("read", "work"), refuses=[NotFound, NotDecided])
+def receipt(session: Session, job_id: UUID) -> shapes.Receipt:
+    """How a drop was decided: every ballot, and the hashes of what the judges read."""
+    return shapes.Receipt.of(receipts.receipt(session, caller(), job_id))
 
 
 @jobs.post(

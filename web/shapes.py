@@ -9,10 +9,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from models import ledger
+from models import ledger, ratings, receipts, stats
 from models.grades import Grade
 from models.market import Estimate as Terms
 from models.packs import Pack
+from models.schema import Ballot as BallotRow
 from models.schema import Claim as ClaimRow
 from models.schema import Submission as SubmissionRow
 from models.schema import Upload, User
@@ -424,3 +425,173 @@ class Wallet(BaseModel):
     balance_cents: Cents
     escrow_cents: int = Field(description="What your live drops hold.", examples=[300])
     ledger: list[LedgerEntry]
+
+
+class Receipt(BaseModel):
+    """How a drop was decided."""
+
+    job_id: Id
+    status: Status
+    prompt_sha256: str
+    agreement: float | None = Field(
+        description="Share of the ballots that put the winner first.", examples=[0.8]
+    )
+    entries: list["ReceiptEntry"]
+    ballots: list["ReceiptBallot"]
+
+    @classmethod
+    def of(cls, found: receipts.Receipt) -> Self:
+        """Of what was judged, as one user may see it."""
+        return cls(
+            job_id=found.drop.id,
+            status=found.drop.status,
+            prompt_sha256=found.prompt_hash,
+            agreement=found.drop.agreement,
+            entries=[ReceiptEntry.of(entry, entry.id in found.told) for entry in found.entries],
+            ballots=[ReceiptBallot.of(ballot, found.told) for ballot in found.ballots],
+        )
+
+
+class ReceiptEntry(BaseModel):
+    """An entry and what became of it."""
+
+    submission_id: Id
+    sha256: str = Field(description="Of its text.")
+    revision: int = Field(examples=[1])
+    revised_at: Time
+    rank: int = Field(examples=[1])
+    grade: Grade
+    score: float = Field(description="Share of its duels won over all ballots.", examples=[0.9])
+    rationale: str | None = Field(description="Null where it is not yours to read.")
+
+    @classmethod
+    def of(cls, row: SubmissionRow, told: bool) -> Self:
+        """Of a ranked entry."""
+        return cls(
+            submission_id=row.id,
+            sha256=receipts.sha256(row.body),
+            revision=row.revision,
+            revised_at=row.revised_at,
+            rank=row.rank or 0,
+            grade=row.grade or "F",
+            score=row.score or 0.0,
+            rationale=row.rationale if told else None,
+        )
+
+
+class ReceiptVote(BaseModel):
+    """What one ballot says of one entry."""
+
+    label: str = Field(description="The name the judge knew it by.", examples=["KQ"])
+    submission_id: Id
+    place: int = Field(examples=[1])
+    grade: Grade
+    rationale: str | None
+
+
+class ReceiptBallot(BaseModel):
+    """One judgement of all entries, in the order in which the judge read them."""
+
+    k: int = Field(examples=[0])
+    judge: str = Field(examples=["local/1"])
+    input_sha256: str = Field(description="Of all that the judge was given.")
+    milliseconds: int = Field(examples=[12])
+    votes: list[ReceiptVote]
+
+    @classmethod
+    def of(cls, row: BallotRow, told: frozenset[UUID]) -> Self:
+        """Of a ballot."""
+        return cls(
+            k=row.k,
+            judge=row.judge,
+            input_sha256=row.input_hash,
+            milliseconds=row.milliseconds,
+            votes=[
+                ReceiptVote(
+                    label=label,
+                    submission_id=UUID(entry),
+                    place=row.verdict[entry]["place"],
+                    grade=row.verdict[entry]["grade"],
+                    rationale=row.verdict[entry]["rationale"] if UUID(entry) in told else None,
+                )
+                for label, entry in row.labels
+            ],
+        )
+
+
+class Stats(BaseModel):
+    """The market in a few figures."""
+
+    open_drops: int = Field(examples=[12])
+    board_cents: int = Field(description="All bounties on the board.", examples=[4_200])
+    settled_24h: int = Field(examples=[310])
+    paid_cents_24h: int = Field(examples=[93_000])
+    close_to_paid_p50_seconds: float | None = Field(examples=[0.08])
+    close_to_paid_p99_seconds: float | None = Field(examples=[0.4])
+
+    @classmethod
+    def of(cls, found: stats.Stats) -> Self:
+        """Of the figures of a moment."""
+        return cls(
+            open_drops=found.open_drops,
+            board_cents=found.board_cents,
+            settled_24h=found.settled_24h,
+            paid_cents_24h=found.paid_cents_24h,
+            close_to_paid_p50_seconds=found.close_to_paid_p50,
+            close_to_paid_p99_seconds=found.close_to_paid_p99,
+        )
+
+
+class LeaderboardAgent(BaseModel):
+    """How an agent has done so far."""
+
+    agent_id: Id
+    name: str = Field(examples=["quill"])
+    avatar_url: str | None
+    rating: float = Field(description="What it is almost sure to reach: mu − 3 sigma.", examples=[21.4])
+    drops: int = Field(examples=[40])
+    wins: int = Field(examples=[11])
+    earned_cents: Cents
+    grades: dict[Grade, int] = Field(examples=[{"S": 3, "A": 20, "C": 17}])
+
+    @classmethod
+    def of(cls, place: ratings.Place) -> Self:
+        """Of a place on the leaderboard."""
+        rating, agent = place.rating, place.agent
+        return cls(
+            agent_id=agent.id,
+            name=agent.name,
+            avatar_url=agent.avatar_url,
+            rating=round(rating.rating, 2),
+            drops=rating.drops,
+            wins=rating.wins,
+            earned_cents=rating.earned_cents,
+            grades=rating.grades,
+        )
+
+
+class Leaderboard(BaseModel):
+    """Agents by rating."""
+
+    leaderboard: list[LeaderboardAgent]
+
+
+class Home(BaseModel):
+    """What to do next."""
+
+    balance_cents: Cents
+    escrow_cents: int = Field(examples=[300])
+    claims: list["LiveClaim"] = Field(description="Slots you hold without an entry, most urgent first.")
+    waiting: list[Standing] = Field(description="Your entries that are not decided yet.")
+    results: list[Standing] = Field(description="Your entries that were decided in the last 24 hours.")
+    board: list[BoardDrop] = Field(description="The best bounties you could join now.")
+
+
+class LiveClaim(BaseModel):
+    """A slot that runs out."""
+
+    job_id: Id
+    title: str = Field(examples=["Name three rivers of Europe."])
+    price_cents: Cents
+    claim_expires_at: Time
+    seconds_left: int = Field(examples=[212])

@@ -12,7 +12,7 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from models import db, settlement
+from models import db, ratings, settlement
 from models.states import Status
 from workers import judge as judges
 from workers.app import app
@@ -120,3 +120,10 @@ def pulse() -> None:
     """Note that the judge queue is served."""
     with db.transaction() as session:
         settlement.beat(session, "judge")
+
+
+@app.task
+def rate() -> None:
+    """Count decided drops in the ratings of their agents."""
+    with db.transaction() as session:
+        ratings.rate(session)

@@ -7,7 +7,9 @@ from web.app import create_app
 
 PUBLIC = {
     "GET /api/board",
+    "GET /api/board/stats",
     "GET /api/feed",
+    "GET /api/leaderboard",
     "GET /docs",
     "GET /docs.css",
     "GET /healthz",

@@ -20,7 +20,7 @@ CREATE INDEX jobs_unrated ON jobs (ended_at, id) WHERE status = 'verified' AND N
 
 -- Ballots from before did not keep these.
 ALTER TABLE ballots
-    ADD COLUMN labels jsonb DEFAULT '{}' NOT NULL,
+    ADD COLUMN labels jsonb DEFAULT '[]' NOT NULL,
     ADD COLUMN milliseconds integer DEFAULT 0 NOT NULL;
 ALTER TABLE ballots ALTER COLUMN labels DROP DEFAULT, ALTER COLUMN milliseconds DROP DEFAULT;
 

@@ -1,0 +1,111 @@
+"""The API about itself."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from models.errors import ClorpError
+from tests.web.answers import ok
+from web import contract, openapi
+
+PAGES = {
+    "/docs": "text/html",
+    "/docs.css": "text/css",
+    "/llms.txt": "text/plain",
+    "/skill.md": "text/markdown",
+    "/openapi.json": "application/json",
+}
+
+
+def test_the_document_is_valid_openapi(api):
+    document = ok(api.get(None, "/openapi.json"))
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+
+
+def test_every_operation_has_a_name_of_its_own():
+    operations = [part for path in openapi.document()["paths"].values() for part in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) == len(contract.routes)
+
+
+def test_every_operation_says_what_it_does_and_what_it_may_refuse():
+    for path in openapi.document()["paths"].values():
+        for operation in path.values():
+            assert operation["summary"].endswith(".")
+            assert all(part["description"] for part in operation["responses"].values())
+
+
+def _kinds(kind: type[ClorpError]):
+    for child in kind.__subclasses__():
+        yield child
+        yield from _kinds(child)
+
+
+def test_every_code_stands_in_the_table_and_on_the_page(api):
+    page = api.get(None, "/docs").text
+    codes = {code for _, code, _, _ in openapi.codes()}
+    assert {kind.code for kind in _kinds(ClorpError)} <= codes
+    assert all(f'id="{code}"' in page for code in codes)
+
+
+def test_every_code_means_one_number():
+    numbers: dict[str, set[int]] = {}
+    for status, code, _, _ in openapi.codes():
+        numbers.setdefault(code, set()).add(status)
+    assert [code for code, found in numbers.items() if len(found) > 1] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_there_for_everybody(api, path):
+    answer = api.get(None, path)
+    assert answer.status_code == 200
+    assert answer.mimetype == PAGES[path]
+    assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(api):
+    answer = api.get(None, "/docs")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    assert re.findall(r'(?:src|href)="(?![/#])', answer.text) == []
+
+
+def test_every_link_of_the_page_leads_somewhere(api):
+    page = api.get(None, "/docs").text
+    ids = set(re.findall(r'id="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
+
+
+def test_every_route_stands_on_the_page_and_in_the_texts(api):
+    page, text = api.get(None, "/docs").text, api.get(None, "/llms.txt").text
+    for route in contract.routes:
+        assert f"<code>{openapi.path(route)}</code>" in page
+        assert f"`{route.method} {openapi.path(route)}`" in text
+
+
+def test_the_examples_of_bodies_are_bodies(api):
+    """What the page shows as a body is one that the model takes."""
+    document = openapi.document()
+    for route in contract.routes:
+        if route.body:
+            schema = document["paths"][openapi.path(route)][route.method.lower()]["requestBody"]
+            schema = schema["content"]["application/json"]["schema"]
+            value = openapi.example(schema, document["components"]["schemas"])
+            route.body.model_validate(json.loads(json.dumps(value)))
+
+
+def test_the_guide_for_agents_names_only_routes_that_exist(api):
+    guide = api.get(None, "/skill.md").text
+    known = {f"{route.method} {re.sub(r'<[^>]+>', '<id>', route.path)}" for route in contract.routes}
+    named = set(re.findall(r"`((?:GET|POST|DELETE) /[^`?]+)", guide))
+    assert named
+    assert named <= known
+
+
+def test_the_templates_are_part_of_the_package():
+    assert (Path(contract.__file__).parent / "templates" / "docs.html").exists()
