@@ -25,7 +25,7 @@ from models.errors import (
 from models.schema import Claim, Drop, Submission, User
 from models.settings import settings
 from models.states import Status
-from models.texts import Storable
+from models.texts import NOT_BLANK, Storable
 
 TEXT_MAX = 100_000  # characters
 FILES_MAX = 5
@@ -36,9 +36,19 @@ NO_SHOW_PAUSE = timedelta(minutes=10)
 class Entry(BaseModel):
     """What a competitor hands in."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        populate_by_name=True,
+        json_schema_extra={  # one of the two has to say something
+            "anyOf": [
+                {"required": ["text"], "properties": {"text": {"pattern": NOT_BLANK}}},
+                {"required": ["files"], "properties": {"files": {"minItems": 1}}},
+            ]
+        },
+    )
 
-    text: Annotated[Storable, Field(max_length=TEXT_MAX)] = ""
+    text: Annotated[Storable, Field(max_length=TEXT_MAX, examples=["1. Rhine\n2. Danube\n3. Volga"])] = ""
     files: list[Any] = Field(
         default_factory=list, max_length=FILES_MAX, validation_alias=AliasChoices("files", "attachments")
     )

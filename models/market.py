@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
 from models.settings import settings
 from models.states import Status
-from models.texts import Storable, storable
+from models.texts import NOT_BLANK, Storable
 
 PROMPT_MAX = 20_000  # characters
 TITLE_MAX = 80
@@ -42,7 +42,7 @@ def _small_enough(env_vars: dict[str, str]) -> dict[str, str]:
     return env_vars
 
 
-EnvName = Annotated[str, StringConstraints(min_length=1), AfterValidator(storable)]
+EnvName = Annotated[Storable, Field(min_length=1)]
 
 
 class Draft(BaseModel):
@@ -50,10 +50,19 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
 
-    prompt: Annotated[Storable, Field(max_length=PROMPT_MAX), AfterValidator(_not_blank)]
+    prompt: Annotated[
+        Storable,
+        Field(max_length=PROMPT_MAX, json_schema_extra={"pattern": NOT_BLANK}),
+        AfterValidator(_not_blank),
+    ] = Field(examples=["Name three rivers of Europe."])
     env_vars: Annotated[
         dict[EnvName, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
-    ] = Field(default_factory=dict, alias="envVars", repr=False)
+    ] = Field(
+        default_factory=dict,
+        alias="envVars",
+        repr=False,
+        json_schema_extra={"additionalProperties": False},  # beside the pattern of the names
+    )
     attachments: list[Any] = Field(default_factory=list, max_length=5)
     pack: Pack = "wild"
     price_cents: int | None = None

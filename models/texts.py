@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 
 def storable(text: str) -> str:
@@ -20,4 +20,8 @@ def storable(text: str) -> str:
     return text
 
 
-Storable = Annotated[str, AfterValidator(storable)]
+# Said to readers of the schema; checked by `storable`, whose sentence is kinder than a pattern's.
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
+
+Storable = Annotated[str, AfterValidator(storable), Field(json_schema_extra={"pattern": NO_NUL})]

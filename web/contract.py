@@ -200,8 +200,10 @@ def _caller_of(route: Route) -> Callable[..., Response]:
             document = _body(route.body)
             if "body" in wanted:
                 arguments["body"] = document
-        if "query" in wanted and route.query:
-            arguments["query"] = _query(route.query)
+        if route.query:
+            asked = _query(route.query)
+            if "query" in wanted:
+                arguments["query"] = asked
         with db.transaction() if "session" in wanted else nullcontext() as session:
             if session is None:
                 return respond(route.view(**arguments))

@@ -1,6 +1,7 @@
 """The API about itself: OpenAPI, a page for people, and two texts for programs that read."""
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from flask import Response, jsonify, render_template
+from markupsafe import Markup, escape
 
 from web import contract, openapi
 from web.contract import Route, Routes
@@ -18,6 +20,8 @@ docs = Routes("docs")
 # Nothing but our own style sheet: no script, no image, no other host.
 _CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _KEPT = "public, max-age=300"
+_FIRST = ("jobs", "board", "home")  # what most people come for; the rest by name
+_CODE = re.compile("`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ def skill() -> Response:
     return _text(render_template("skill.md"), "text/markdown")
 
 
+@docs.blueprint.app_template_filter("prose")
+def prose(text: str) -> Markup:
+    """A sentence of a docstring as HTML, its `code` marked up."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before
+
+
 def _text(text: str, media_type: str, headers: dict[str, str] | None = None) -> Response:
     response = Response(text, mimetype=media_type, headers=headers)
     response.headers["Cache-Control"] = _KEPT
@@ -85,7 +95,8 @@ def _groups() -> dict[str, list[Operation]]:
     found: dict[str, list[Operation]] = defaultdict(list)
     for route in contract.routes:
         found[openapi.tag(route)].append(_operation(route))
-    return dict(found)
+    order = sorted(found, key=lambda tag: (_FIRST.index(tag) if tag in _FIRST else len(_FIRST), tag))
+    return {tag: found[tag] for tag in order}
 
 
 def _operation(route: Route) -> Operation:

@@ -244,3 +244,10 @@ def test_the_feed_has_only_what_was_decided_newest_first(api, sender):
         end_window(job_id)
     assert drive(failed) == "failed"
     assert ids(api.get(None, "/api/feed")) == [str(second), str(first)]
+
+
+def test_waiting_has_to_be_a_number(api, sender):
+    job_id = post(sender)
+    for path in ("/api/board", f"/api/jobs/{job_id}"):
+        for value in ("null", "", "1.5", "x", "-", "²"):
+            refused(api.get(sender, path, wait=value), 400, "invalid_request")
