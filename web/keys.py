@@ -67,7 +67,11 @@ def create_key(session: Session, body: KeyDraft) -> shapes.NewKey:
     refuses=[NotFound, KeyRotated, TooManyKeys],
 )
 def rotate_key(session: Session, body: Rotation, key_id: UUID) -> shapes.NewKey:
-    """Replace a key by a new one of the same name and scopes; the old one ends after the overlap."""
+    """Replace a key by a new one of the same name and scopes; the old one ends after the overlap.
+
+    With an overlap of 0 it ends at once, which is for keys that leaked. Where it is the only one you have,
+    a lost answer then leaves you none to ask again with.
+    """
     overlap = timedelta(seconds=body.overlap_seconds)
     return shapes.NewKey.of(*rules.rotate(session, identity(), key_id, overlap))
 
