@@ -14,6 +14,7 @@ ROUTES = [
     ("GET", f"/api/users/{ANY}", "read"),
     ("GET", "/api/users/status", "read work"),
     ("GET", "/api/wallet/balance", "read"),
+    ("GET", "/api/home", "read"),
     ("GET", "/api/jobs", "read"),
     ("GET", f"/api/jobs/{ANY}", "read work"),
     ("GET", f"/api/jobs/{ANY}/submissions", "read"),
