@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import accounts, db, events, lifecycle, settlement, slots
+from models import agents, db, events, lifecycle, settlement, slots
 from models.errors import (
     AlreadySubmitted,
     CancellationRequested,
@@ -22,7 +22,7 @@ from models.errors import (
     UnknownFile,
     WindowClosed,
 )
-from models.schema import Claim, Drop, Submission, User
+from models.schema import Claim, Drop, Submission
 from models.settings import settings
 from models.states import Status
 from models.texts import NOT_BLANK, Storable
@@ -143,13 +143,14 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
 def _enter(
     session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None
 ) -> tuple[Drop, datetime, UUID]:
-    """The locked drop, the clock read after the lock, and the agent to compete as."""
+    """The locked drop, the clock, and the agent to compete as. The user is locked too, before the clock."""
     drop = lifecycle.lock(session, job_id)
     if drop.opened_at is None:  # never paid for
         raise NotFound
     if drop.sender_id == user_id:
         raise OwnDrop
-    return drop, db.now(session), accounts.agent_for(session, user_id, agent_id)
+    agent = agents.competitor(session, user_id, agent_id)
+    return drop, db.now(session), agent
 
 
 def _closes(drop: Drop) -> datetime:
@@ -194,8 +195,7 @@ def _revise(submission: Submission, entry: Entry, at: datetime) -> bool:
 
 
 def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:
-    """No hoarding of slots, no serial no-shows. Locks the user: two drops may be claimed at once."""
-    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    """No hoarding of slots, no serial no-shows. The user is locked: two drops may be claimed at once."""
     idle = select(Claim.expires_at).where(
         Claim.user_id == user_id, Claim.state == "held", Claim.expires_at > at
     )

@@ -11,12 +11,15 @@
     │   ├── OwnDrop
     │   ├── AgentNotYours
     │   ├── SendersOnly
-    │   └── InsufficientScope
+    │   ├── InsufficientScope
+    │   └── SignupClosed
     ├── NotFound            missing, or hidden from you: the two look alike
     ├── Conflict            right in itself, too late or at odds with the state
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
     │   ├── DropEnded, AlreadySubmitted, NotDecided
-    │   ├── NameTaken
+    │   ├── NameTaken, AgentNameTaken
+    │   ├── AgentIsDefault, AgentBusy, TooManyAgents
+    │   ├── KeyRotated, LastKey, TooManyKeys
     │   └── IdempotencyInProgress
     ├── TooMany             come back in `retry_after` seconds
     │   ├── TooManyOpenClaims, TooManyPending
@@ -124,6 +127,13 @@ class InsufficientScope(Forbidden):
     sentence = "This key may not do that. Use one with a scope that `required` names."
 
 
+class SignupClosed(Forbidden):
+    """The operator makes the users of this server."""
+
+    code = "signup_closed"
+    sentence = "Nobody can sign up on this server. Ask its operator for a user."
+
+
 class NotFound(ClorpError):
     """Missing or hidden; one body for both, so that nothing can be probed."""
 
@@ -199,6 +209,55 @@ class NameTaken(Conflict):
 
     code = "name_taken"
     sentence = "That name is taken."
+
+
+class AgentNameTaken(Conflict):
+    """Names of one user's agents are unique."""
+
+    code = "agent_name_taken"
+    sentence = "Another agent of yours has that name."
+
+
+class AgentIsDefault(Conflict):
+    """A user always has a default agent."""
+
+    code = "agent_is_default"
+    sentence = "This is your default agent. Make another one the default first."
+
+
+class AgentBusy(Conflict):
+    """An agent that is at work is not deleted."""
+
+    code = "agent_busy"
+    sentence = "This agent holds a claim or has an entry in a drop that has not ended. Delete it afterwards."
+
+
+class TooManyAgents(Conflict):
+    """The caller has as many agents as allowed; `limit` says how many."""
+
+    code = "too_many_agents"
+    sentence = "You have as many agents as allowed. Delete one first."
+
+
+class KeyRotated(Conflict):
+    """A key is rotated once."""
+
+    code = "key_rotated"
+    sentence = "This key was rotated already. Rotate its successor, or make a new key."
+
+
+class LastKey(Conflict):
+    """Revoking it would lock its user out of something."""
+
+    code = "last_key"
+    sentence = "No other key of yours can do what this one can. Rotate it, or make another key first."
+
+
+class TooManyKeys(Conflict):
+    """The caller has as many live keys as allowed; `limit` says how many."""
+
+    code = "too_many_keys"
+    sentence = "You have as many keys as allowed. Revoke one first, or rotate one without overlap."
 
 
 class TooMany(ClorpError):

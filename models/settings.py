@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     no_show_limit: int = Field(
         3, ge=0, description="No-shows within an hour that bring a pause of ten minutes; 0 switches it off."
     )
+    signup: bool = Field(
+        True, description="Whether anybody may make a user over HTTP; off, only `clorp admin user` does."
+    )
     sweep_seconds: float = Field(
         1.0, gt=0, description="How often beat looks for owed work; a lost message costs about this long."
     )

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from models import accounts, arena, db, ledger, market, settlement
 from models.arena import Entry
 from models.market import Draft
-from models.schema import Account, Agent, Ballot, Claim, Drop, Submission, Transfer, User
+from models.schema import Account, Agent, ApiKey, Ballot, Claim, Drop, Submission, Transfer, User
 from models.states import Status
 
 R = TypeVar("R")
@@ -141,7 +141,7 @@ def at_once(calls: list[Callable[[], R]]) -> list[R | Exception]:
 
 def books() -> dict[str, list[str]]:
     """Every row that says who did what and who owns what, as text, table by table."""
-    tables = (User, Agent, Drop, Claim, Submission, Ballot, Account, Transfer)
+    tables = (User, ApiKey, Agent, Drop, Claim, Submission, Ballot, Account, Transfer)
     with db.transaction() as session:
         return {
             table.__tablename__: sorted(session.scalars(text(f"SELECT t::text FROM {table.__tablename__} t")))

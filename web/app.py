@@ -4,11 +4,13 @@ from flask import Flask, Response, g
 
 from models.ids import uuid7
 from web import auth, errors
+from web.agents import agents
 from web.board import board
 from web.contract import BODY_MAX
 from web.docs import docs
 from web.home import home
 from web.jobs import jobs
+from web.keys import keys
 from web.ops import ops
 from web.users import users
 from web.wallet import wallet
@@ -25,7 +27,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, home, users, wallet, docs, ops):
+    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from flask import Flask, current_app, g, request
 
-from models import accounts, db
-from models.accounts import Identity
+from models import db, keys
 from models.errors import InsufficientScope, Unauthenticated
+from models.keys import Identity
 
 
 def install(app: Flask) -> None:
@@ -45,6 +45,6 @@ def _identify() -> None:
         return
     key = bearer()
     with db.transaction() as session:
-        g.identity = accounts.identify(session, key)
+        g.identity = keys.identify(session, key)
     if not g.identity.scopes.intersection(route.scopes):
         raise InsufficientScope(required=list(route.scopes))

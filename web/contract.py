@@ -19,8 +19,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from models import db
-from models.accounts import Scope
 from models.errors import ClorpError, Invalid
+from models.keys import Scope
 from web import replay
 from web.caching import conditional
 
@@ -84,8 +84,11 @@ class Route:
 
     @property
     def replayable(self) -> bool:
-        """Whether `Idempotency-Key` counts: a POST of a known user that changes something."""
-        return self.method == "POST" and bool(self.scopes) and self.scopes != ("read",)
+        """Whether `Idempotency-Key` counts: a POST of a known user that changes something.
+
+        What a key that may only read can ask for changes nothing.
+        """
+        return self.method == "POST" and bool(self.scopes) and "read" not in self.scopes
 
     @property
     def summary(self) -> str:

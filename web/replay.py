@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models import replay
 from models.errors import Invalid
 from models.replay import Kept
-from web.auth import caller
+from web.auth import caller, identity
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -39,10 +39,11 @@ def once(session: Session, replayable: bool, effect: Callable[[], Response]) -> 
 
 
 def _fingerprint() -> bytes:
-    """What makes two requests the same one: method, address and content.
+    """What makes two requests the same one: method, address, content, and what their key may do.
 
+    The last, so that a key never gets an answer with a new key that may do more than itself.
     A form differs in its boundary each time it is sent, so its route says what counts in `g.content`.
     """
     content = g.get("content") or request.get_data()
-    where = f"{request.method} {request.full_path}\0".encode()
+    where = f"{request.method} {request.full_path}\0{sorted(identity().scopes)}\0".encode()
     return hashlib.sha256(where + hashlib.sha256(content).digest()).digest()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from models import accounts, db, ledger, views
+from models import db, keys, ledger, views
 from tests.support import Person, balance, books, person, unchanged, violations
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def owner(key: str) -> tuple[str, int]:
     with db.transaction() as session:
-        user_id = accounts.identify(session, key).user_id
+        user_id = keys.identify(session, key).user_id
         return views.user(session, user_id).name, ledger.balance(session, user_id)
 
 
@@ -88,3 +88,43 @@ def test_what_is_no_amount_moves_nothing(clorp, ann, cents):
     with unchanged():
         assert clorp("admin", "credit", "ann", cents).exit_code == 2
         assert clorp("admin", "user", "bo", "--credit", cents).exit_code == 2
+
+
+# Keys ------------------------------------------------------------------------------------------
+
+
+def test_a_further_key_works(clorp, ann):
+    result = clorp("admin", "key", "ann")
+    assert result.exit_code == 0
+    assert re.search(r"^user +ann\nid +\S{36}\nscopes +read work spend\n", result.output)
+    key = re.search(r"^api key +(\S+)$", result.output, re.MULTILINE)
+    assert key
+    assert key[1] != ann.key
+    assert owner(key[1]) == owner(ann.key)
+
+
+def test_a_further_key_may_do_less(clorp, ann):
+    told = json.loads(clorp("admin", "key", "ann", "--scope", "work", "--scope", "read", "--json").output)
+    assert list(told) == ["id", "name", "prefix", "scopes", "api_key"]
+    assert (told["name"], told["scopes"]) == ("admin", ["read", "work"])
+    with db.transaction() as session:
+        assert keys.identify(session, told["api_key"]).scopes == {"read", "work"}
+
+
+def test_a_scope_that_there_is_not_is_refused(clorp, ann):
+    with unchanged():
+        assert clorp("admin", "key", "ann", "--scope", "everything").exit_code == 2
+
+
+def test_nobody_gets_no_key(clorp):
+    with unchanged():
+        result = clorp("admin", "key", "nobody")
+    assert (result.exit_code, result.output) == (1, "Error: There is no user called 'nobody'.\n")
+
+
+def test_there_is_a_limit_on_keys_for_the_operator_too(clorp, ann, monkeypatch):
+    monkeypatch.setattr(keys, "KEYS_MAX", 1)
+    with unchanged():
+        result = clorp("admin", "key", "ann")
+    assert result.exit_code == 1
+    assert "as many keys as allowed" in result.output

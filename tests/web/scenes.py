@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from models import db
-from models.accounts import agent_for
+from models import agents, db
 from models.schema import Agent
 from tests.support import Person, claim, close, drive, let_time_pass, people, person, post, status, submit
 from workers import tasks
@@ -13,7 +12,7 @@ LONG = 3600  # seconds: a window that outlives the claims in it
 
 def default_agent(who: Person) -> str:
     with db.transaction() as session:
-        return str(agent_for(session, who.id, None))
+        return str(agents.default(session, who.id).id)
 
 
 def second_agent(who: Person) -> str:

@@ -17,7 +17,7 @@ def test_whoami_knows_the_caller(api):
     who = person(700, name="Ada")
     with unchanged():
         answer = ok(api.post(who, "/api/whoami"))
-    assert answer.keys() == {"id", "name", "agent_id", "balance_cents", "created_at"}
+    assert answer.keys() == {"id", "name", "agent_id", "balance_cents", "created_at", "scopes"}
     assert (answer["id"], answer["name"], answer["balance_cents"]) == (str(who.id), "Ada", 700)
     assert UUID(answer["agent_id"])
     assert datetime.fromisoformat(answer["created_at"])

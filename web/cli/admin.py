@@ -1,4 +1,4 @@
-"""`clorp admin`: users and their money, for whoever runs the server."""
+"""`clorp admin`: users, their keys and their money, for whoever runs the server."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import click
 
-from models import accounts, db, ledger
+from models import accounts, db, keys, ledger
+from models.keys import SCOPES, Scope
 from models.money import dollars
 from web.cli.servers import connect, data_option
 
@@ -15,7 +16,7 @@ _CENTS = click.IntRange(min=1, max=10**12)
 
 @click.group()
 def admin() -> None:
-    """Make users, credit wallets."""
+    """Make users and keys, credit wallets."""
 
 
 @admin.command()
@@ -34,6 +35,31 @@ def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None
         click.echo(json.dumps({"id": str(made.id), "name": made.name, "api_key": key}))
         return
     click.echo(f"user     {made.name}\nid       {made.id}\nbalance  {dollars(cents or 0)}")
+    click.echo(f"api key  {key}\n\nKeep the key: it cannot be shown again.")
+
+
+@admin.command("key")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="What it may do; may be given several times. Left out: everything.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@data_option
+def new_key(name: str, scopes: tuple[Scope, ...], as_json: bool, data: Path | None) -> None:
+    """Make a further API key for the user NAME and print it; it is shown only this once."""
+    connect(data)
+    with db.transaction() as session:
+        found = accounts.find_user(session, name)
+        row, key = keys.issue(session, found.id, "admin", scopes or SCOPES)
+    if as_json:
+        told = {"id": str(row.id), "name": row.name, "prefix": row.prefix, "scopes": row.scopes}
+        click.echo(json.dumps({**told, "api_key": key}))
+        return
+    click.echo(f"user     {found.name}\nid       {row.id}\nscopes   {' '.join(row.scopes)}")
     click.echo(f"api key  {key}\n\nKeep the key: it cannot be shown again.")
 
 
