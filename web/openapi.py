@@ -118,13 +118,13 @@ def example(schema: Json, definitions: Json) -> Any:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
-    if options := schema.get("anyOf") or schema.get("oneOf"):
-        return example(options[0], definitions)
     kind = schema.get("type")
     if kind == "object":
         return {name: example(part, definitions) for name, part in schema.get("properties", {}).items()}
     if kind == "array":
         return [example(schema["items"], definitions)] if "items" in schema else []
+    if options := schema.get("anyOf"):
+        return example(options[0], definitions)
     return _PLAIN.get(str(kind), "…")
 
 
@@ -175,8 +175,9 @@ def _operation(route: Route) -> Json:
     elif route.secret:
         operation["security"] = [{"secret": []}]
     if route.body:
-        required = any(field.is_required() for field in route.body.model_fields.values())
         schema = _schemas()[0][route.body, "validation"]
+        wants = _schemas()[1][schema["$ref"].rpartition("/")[2]]
+        required = bool(wants.get("required") or wants.get("anyOf"))
         operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     elif route.multipart:
         content = {"multipart/form-data": {"schema": route.multipart}}
