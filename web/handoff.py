@@ -49,7 +49,7 @@ def publish(task: str, job_id: UUID, request_id: str | None = None) -> None:
     try:
         _app.send_task(f"workers.tasks.{task}", (str(job_id),), ignore_result=True, headers=headers)
     except Exception as error:
-        logger.warning("could not send %s for drop %s: %s", task, job_id, type(error).__name__)
+        logger.warning("could not send %s for drop %s: %s", task, job_id, error)
 
 
 def _ensure_publisher() -> None:
