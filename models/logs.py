@@ -62,7 +62,7 @@ def formatter(kind: str) -> logging.Formatter:
     )
 
 
-def begin(**ids: str) -> None:
+def start(**ids: str) -> None:
     """From here on the lines of this thread carry these ids, and no others."""
     contextvars.clear_contextvars()
     bind(**ids)

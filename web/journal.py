@@ -31,7 +31,7 @@ def _begin() -> None:
     g.begun = time.perf_counter()
     told = request.headers.get(HEADER, "")
     g.request_id = told if _WELL_FORMED.fullmatch(told) else str(uuid7())
-    logs.begin(request_id=g.request_id)
+    logs.start(request_id=g.request_id)
     if job_id := (request.view_args or {}).get("job_id"):
         logs.bind(job_id=str(job_id))
 

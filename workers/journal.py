@@ -45,7 +45,7 @@ def _begin(task_id: str, task: Any, args: Any = (), **_: object) -> None:
         ids["job_id"] = str(args[0])
     if request_id := task.request.get(HEADER):
         ids["request_id"] = str(request_id)
-    logs.begin(**ids)
+    logs.start(**ids)
     _running[task_id] = time.monotonic()
 
 
@@ -54,7 +54,7 @@ def _end(task_id: str, task: Any, state: str | None = None, **_: object) -> None
     seconds = time.monotonic() - _running.pop(task_id, time.monotonic())
     level = logging.DEBUG if _short(task) in _QUIET else logging.INFO
     logger.log(level, "done", extra={"state": state, "ms": round(seconds * 1000)})
-    logs.begin()
+    logs.start()
 
 
 def _short(task: Any) -> str:

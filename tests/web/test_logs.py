@@ -45,11 +45,14 @@ def log(settle) -> Iterator[Log]:
     settle(log="json", log_level="debug")
     root, names = logging.getLogger(), (*logs._TALKATIVE, "celery.app.trace")
     before = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
+    for known in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(known, logging.Logger):
+            known.disabled = False  # a library of another test may have silenced them
     stream = io.StringIO()
     logs.configure(stream)
-    logs.begin()
+    logs.start()
     yield Log(stream)
-    logs.begin()
+    logs.start()
     root.handlers[:], level, levels = before
     root.setLevel(level)
     for name in names:
@@ -204,9 +207,9 @@ def test_for_people_it_is_a_line(settle):
         {"name": "web.watch", "levelname": "WARNING", "levelno": 30, "msg": "slow"}
     )
     record.__dict__["ms"] = 70
-    logs.begin(request_id="r-1")
+    logs.start(request_id="r-1")
     assert logs.formatter("text").format(record) == "WARNING web.watch: slow request_id=r-1 ms=70"
-    logs.begin()
+    logs.start()
 
 
 @pytest.mark.parametrize(("kind", "level"), [("text", logging.WARNING), ("json", logging.INFO)])
@@ -253,9 +256,9 @@ def test_a_task_that_fails_says_where_and_quotes_nothing(log, monkeypatch):
 
 def test_messages_carry_the_request_on(log):
     celery = Celery("test", broker="memory://")
-    logs.begin(request_id="r-1")
+    logs.start(request_id="r-1")
     celery.send_task("workers.tasks.rank", ("id",), queue="here")
-    logs.begin()
+    logs.start()
     celery.send_task("workers.tasks.rank", ("id",), queue="here")
     with celery.connection() as connection, connection.SimpleQueue("here") as waiting:
         first, second = waiting.get(timeout=2), waiting.get(timeout=2)
