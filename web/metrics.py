@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from flask import Response
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
@@ -40,6 +40,7 @@ REDIS_SECONDS = 0.2
 # A plain read takes milliseconds, a long poll 25 seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+disable_created_metrics()  # when a series began is of no use to anybody
 registry = CollectorRegistry()
 _answered = Counter(
     "clorp_requests", "Requests answered by this process.", ["method", "route", "status"], registry=registry

@@ -7,7 +7,7 @@ from web import contract
 
 ORIGIN = {"Origin": "https://elsewhere.example"}
 ASKED = {**ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "if-none-match"}
-OPEN = ["/api/board", "/api/feed", "/openapi.json"]
+OPEN = ["/api/board", "/api/feed", "/api/leaderboard", "/openapi.json"]
 SHUT = [
     "/api/jobs",
     "/api/jobs/0190a1b2-0000-7000-8000-000000000000",
