@@ -127,12 +127,22 @@ def test_wrong_keys_are_counted_by_address(database, settle):
     ok(here.get("/api/jobs", headers=person().auth))
 
 
-def test_sign_ups_and_streams_have_limits_of_their_own():
-    (route,) = [r for r in contract.routes if (r.method, r.path) == ("POST", "/api/jobs/run")]
-    signup = limits.policy(replace(route, path="/api/users"))
-    assert (signup.namespace, signup.amount, signup.get_expiry()) == ("signups", 5, 3600)
-    stream = limits.policy(replace(route, method="GET", media_type="text/event-stream"))
-    assert (stream.namespace, stream.get_expiry()) == ("streams", 60)
+def test_sign_ups_are_few(database, settle):
+    settle(signups_per_hour=2)
+    here = client()
+    for _ in range(2):
+        answer = here.post("/api/users", json={"name": f"user-{uuid4().hex[:12]}"})
+        ok(answer, 201)
+        assert answer.headers["RateLimit-Policy"] == '"signups";q=2;w=3600'
+    limited_at(here.post("/api/users", json={"name": "one-more"}), 3600)
+    ok(here.get("/api/board"))
+
+
+def test_streams_have_a_limit_of_their_own(settle):
+    settle(streams_per_minute=7)
+    route = next(route for route in contract.routes if route.path == "/api/board")
+    stream = limits.policy(replace(route, media_type="text/event-stream"))
+    assert (stream.namespace, stream.amount, stream.get_expiry()) == ("streams", 7, 60)
 
 
 def test_those_who_watch_over_us_are_never_limited(database):
