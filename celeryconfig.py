@@ -44,8 +44,6 @@ task_publish_retry = False  # the sweep is the retry
 worker_soft_shutdown_timeout = 3
 worker_enable_remote_control = False  # liveness is a row in PostgreSQL; pings cost more than work
 worker_send_task_events = False
-worker_log_format = "%(levelname)s %(name)s: %(message)s"
-worker_task_log_format = "%(levelname)s %(task_name)s: %(message)s"
 worker_redirect_stdouts = False
 
 # Intervals need no memory of the last run, and a schedule file may be torn by a crash. No message

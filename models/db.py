@@ -27,6 +27,7 @@ def engine() -> Engine:
         pool_size=settings().database_pool,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
+        hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,

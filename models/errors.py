@@ -23,7 +23,8 @@
     │   └── IdempotencyInProgress
     ├── TooMany             come back in `retry_after` seconds
     │   ├── TooManyOpenClaims, TooManyPending
-    │   └── ClaimCooldown, RevisionCooldown
+    │   ├── ClaimCooldown, RevisionCooldown
+    │   └── RateLimited
     └── Unavailable         the server lacks something; not your fault
 
 Codes are contract, sentences are not. What number HTTP gives each family stands in `web.errors`.
@@ -296,6 +297,13 @@ class RevisionCooldown(TooMany):
 
     code = "revision_cooldown"
     sentence = "You revised this entry a moment ago; wait before the next revision."
+
+
+class RateLimited(TooMany):
+    """More requests in a while than one user or address may send; `RateLimit-Policy` has the numbers."""
+
+    code = "rate_limited"
+    sentence = "You ask too often. Wait for `retry_after` seconds, and watch the header RateLimit."
 
 
 class Unavailable(ClorpError):

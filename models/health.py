@@ -6,8 +6,10 @@ from functools import lru_cache
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from models import db, migrate
+from models.states import Status
 
 QUEUES = ("money", "judge")
 SILENCE_MAX_SECONDS = 15  # a queue that was not heard of for so long is not served
@@ -32,6 +34,38 @@ def checks() -> list[Check]:
         return [Check("database", False, f"PostgreSQL does not answer ({type(error).__name__})")]
 
 
+@dataclass(frozen=True)
+class Load:
+    """How much there is to do, and how much was done."""
+
+    drops: dict[str, float]  # by status
+    overdue: int
+    oldest_seconds: float
+    silence_seconds: dict[str, float]  # by queue
+    payouts: int
+    payouts_cents: int
+
+
+def load() -> Load:
+    """The numbers of this moment; raises what SQLAlchemy does where the database is away."""
+    with db.transaction() as session:
+        counted = session.execute(text("SELECT status, count(*) FROM jobs GROUP BY status"))
+        drops = {status.value: 0.0 for status in Status} | {status: float(n) for status, n in counted}
+        overdue = session.execute(text("SELECT count(*) FROM jobs WHERE due_at <= clock_timestamp()"))
+        paid = session.execute(
+            text("SELECT count(*), coalesce(sum(amount_cents), 0) FROM transfers WHERE kind = 'payout'")
+        )
+        payouts, cents = paid.one()
+        return Load(
+            drops=drops,
+            overdue=overdue.scalar_one(),
+            oldest_seconds=max(_oldest(session), 0.0),
+            silence_seconds=_silence(session),
+            payouts=payouts,
+            payouts_cents=int(cents),
+        )
+
+
 @lru_cache(maxsize=1)
 def _head() -> str | None:
     return migrate.head()
@@ -51,14 +85,22 @@ def _schema() -> Check:
 
 def _work() -> list[Check]:
     with db.transaction() as session:
-        rows = session.execute(
-            text("SELECT queue, extract(epoch FROM clock_timestamp() - beat_at) FROM heartbeats")
-        )
-        silence = {queue: float(seconds) for queue, seconds in rows}
-        overdue = session.execute(
-            text("SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM jobs")
-        ).scalar()
-    return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(float(overdue or 0))]
+        silence, oldest = _silence(session), _oldest(session)
+    return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(oldest)]
+
+
+def _silence(session: Session) -> dict[str, float]:
+    """Seconds since each queue was last heard of."""
+    rows = session.execute(
+        text("SELECT queue, extract(epoch FROM clock_timestamp() - beat_at) FROM heartbeats")
+    )
+    return {queue: float(seconds) for queue, seconds in rows}
+
+
+def _oldest(session: Session) -> float:
+    """How many seconds late the oldest owed task is; below zero, nothing is late."""
+    late = text("SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM jobs")
+    return float(session.execute(late).scalar() or 0)
 
 
 def _queue(queue: str, seconds: float | None) -> Check:

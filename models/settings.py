@@ -6,6 +6,7 @@ Values come from the environment, a `.env` file and `/run/secrets`, in that orde
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -84,6 +85,52 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         1.0, gt=0, description="How often beat looks for owed work; a lost message costs about this long."
     )
+
+    rate_limits: bool = Field(
+        True,
+        description="Whether requests are counted and limited; `off` is for load tests.",
+    )
+    reads_per_minute: int = Field(
+        600, ge=1, description="GET requests of one user, or of one address on public routes."
+    )
+    writes_per_minute: int = Field(
+        120, ge=1, description="Requests that change something, of one user or one address."
+    )
+    streams_per_minute: int = Field(
+        60, ge=1, description="Event streams opened by one user or one address; each holds a thread."
+    )
+    signups_per_hour: int = Field(
+        5, ge=1, description="New users from one address, so that names and wallets are not mass-produced."
+    )
+    strangers_per_minute: int = Field(
+        60,
+        ge=1,
+        description="Requests with a wrong key or none from one address, so that keys are not guessed.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        description="Proxies in front whose `X-Forwarded-For` and `-Proto` are believed; with none, anybody "
+        "could invent an address. Behind one proxy, set 1: else all its clients share one limit.",
+    )
+    log: Literal["text", "json"] = Field(
+        "text",
+        description="`text` for people, without a time: `clorp up`, Docker and journald add one; "
+        "`json` for machines.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
+        None,
+        description="With `INFO` each request and task has a line. Unset: `INFO` in `json`, else `WARNING`.",
+    )
+    metrics_token: str | None = Field(
+        None,
+        description="Bearer secret of `/metrics`; unset, everybody may read it: it has numbers, no names.",
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
 
     @field_validator("database_url")
     @classmethod

@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = _running.enter_context(embedded.servers(Path(folder), durable=False))
     os.environ[_SERVER] = servers.database_url
     os.environ[_REDIS] = servers.redis_url
+    os.environ["CLORP_RATE_LIMITS"] = "off"  # a run is thousands of requests; see test_limits
     _sql(f"CREATE DATABASE {_TEMPLATE}")
     _use(_TEMPLATE)
     migrate.upgrade()

@@ -1,9 +1,10 @@
 """The Flask application: its parts, and what every request and answer has in common."""
 
-from flask import Flask, Response, g
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from models.ids import uuid7
-from web import auth, errors
+from models.settings import settings
+from web import auth, cors, errors, headers, journal, limits
 from web.agents import agents
 from web.board import board
 from web.contract import BODY_MAX
@@ -11,6 +12,7 @@ from web.docs import docs
 from web.home import home
 from web.jobs import jobs
 from web.keys import keys
+from web.metrics import metrics
 from web.ops import ops
 from web.users import users
 from web.wallet import wallet
@@ -23,21 +25,10 @@ def create_app() -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.before_request(_name_request)
-    app.after_request(_finish)
-    auth.install(app)
-    errors.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops):
+    if proxies := settings().trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    for common in (journal, headers, cors, limits, auth, errors):
+        common.install(app)
+    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops, metrics):
         app.register_blueprint(part.blueprint)
     return app
-
-
-def _name_request() -> None:
-    g.request_id = str(uuid7())
-
-
-def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response

@@ -7,10 +7,11 @@ from flask import Flask, current_app, g, request
 from models import db, keys
 from models.errors import InsufficientScope, Unauthenticated
 from models.keys import Identity
+from web import limits
 
 
 def install(app: Flask) -> None:
-    """Identify the caller before each route that is not public."""
+    """Identify the caller before each route that is not public, and count the request."""
     app.before_request(_identify)
 
 
@@ -38,13 +39,17 @@ def bearer() -> str:
 
 
 def _identify() -> None:
-    if request.endpoint is None:
+    if request.endpoint is None or request.method == "OPTIONS":  # Flask answers those by itself
         return
     route = getattr(current_app.view_functions[request.endpoint], "route")  # noqa: B009
-    if route.public:
-        return
-    key = bearer()
-    with db.transaction() as session:
-        g.identity = keys.identify(session, key)
-    if not g.identity.scopes.intersection(route.scopes):
+    if not route.public:
+        try:
+            key = bearer()
+            with db.transaction() as session:
+                g.identity = keys.identify(session, key)
+        except Unauthenticated:
+            limits.admit_stranger()
+            raise
+    limits.admit(route)
+    if not route.public and not g.identity.scopes.intersection(route.scopes):
         raise InsufficientScope(required=list(route.scopes))

@@ -13,6 +13,7 @@ from celery import Celery
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from models import logs
 from models.schema import Drop
 from models.states import OWED, Status
 
@@ -22,7 +23,7 @@ BACKLOG_MAX = 1_000  # offers waiting for a slow broker; more are left to the sw
 
 _app = Celery("clorp-web")
 _app.config_from_object("celeryconfig")
-_offers: queue.Queue[tuple[str, UUID]] = queue.Queue(BACKLOG_MAX)
+_offers: queue.Queue[tuple[str, UUID, str | None]] = queue.Queue(BACKLOG_MAX)
 _starting = threading.Lock()
 _publisher: threading.Thread | None = None
 
@@ -37,15 +38,16 @@ def offer(session: Session, drop: Drop) -> None:
 def _offer(status: Status, job_id: UUID) -> None:
     _ensure_publisher()
     try:
-        _offers.put_nowait((OWED[status], job_id))
+        _offers.put_nowait((OWED[status], job_id, logs.bound("request_id")))
     except queue.Full:
         logger.warning("the broker is slow; drop %s is left to the sweep", job_id)
 
 
-def publish(task: str, job_id: UUID) -> None:
-    """Send a task now. Best effort: an error is logged, never raised."""
+def publish(task: str, job_id: UUID, request_id: str | None = None) -> None:
+    """Send a task now, with the request that caused it. Best effort: an error is logged, never raised."""
+    headers = {"request_id": request_id} if request_id else {}
     try:
-        _app.send_task(f"workers.tasks.{task}", (str(job_id),), ignore_result=True)
+        _app.send_task(f"workers.tasks.{task}", (str(job_id),), ignore_result=True, headers=headers)
     except Exception as error:
         logger.warning("could not send %s for drop %s: %s", task, job_id, error)
 

@@ -17,11 +17,11 @@ from models.errors import (
     InsufficientScope,
     Invalid,
     NotFound,
-    TooMany,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
-from web import contract, replay
+from web import contract, limits, replay
 from web.contract import InvalidJson, Route
 from web.errors import status_of
 
@@ -103,7 +103,9 @@ def refusals(route: Route) -> list[type[ClorpError]]:
     if route.replayable:
         found += [Invalid, IdempotencyInProgress, IdempotencyReused]
     if route.path.startswith("/api"):
-        found += [TooMany, Unavailable]
+        found.append(Unavailable)
+    if limits.policy(route):
+        found.append(RateLimited)
     return list(dict.fromkeys(found))
 
 
@@ -281,6 +283,8 @@ def _schema(answer: Any) -> Json:
 
 def _headers(route: Route) -> Json:
     told = {"X-Request-Id": "Names this request in our logs.", **route.headers}
+    if limits.policy(route):
+        told |= limits.HEADERS
     if route.cached:
         told["ETag"] = "Names this state of the answer."
     if route.replayable:

@@ -6,7 +6,10 @@ Every name here is a gunicorn setting; see its documentation for what they mean.
 import os
 from typing import Any
 
+from gunicorn import glogging
 from gunicorn.http import wsgi
+
+from models import logs
 
 wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell what serves
 worker_class = "gthread"
@@ -20,6 +23,17 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
+
+
+class logger_class(glogging.Logger):  # the name of gunicorn's setting
+    """gunicorn's own lines go where ours go."""
+
+    def setup(self, cfg: Any) -> None:
+        """As gunicorn does it, but without handlers of its own."""
+        super().setup(cfg)
+        logs.configure()
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

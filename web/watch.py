@@ -67,6 +67,11 @@ def waiting(job_id: UUID | None = None) -> Iterator[Callable[[float], bool]]:
         _places.release()
 
 
+def count() -> int:
+    """How many wait in this process."""
+    return len(_waiting)
+
+
 def ending() -> bool:
     """Whether this process is about to stop: whoever streams should come to an end."""
     return _ending.is_set()

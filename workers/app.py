@@ -4,6 +4,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from models import db
+from workers import journal  # noqa: F401  # it listens to Celery's signals
 
 app = Celery("clorp", include=["workers.tasks"])
 app.config_from_object("celeryconfig")

@@ -15,7 +15,9 @@ from web.cli.servers import use
 def system() -> Iterator[System]:
     # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
     with tempfile.TemporaryDirectory(prefix="clorp-journey-") as folder:
-        with running(Path(folder), {"CLORP_TIME_LIMIT_MIN_SECONDS": "1"}) as started:
+        with running(
+            Path(folder), {"CLORP_TIME_LIMIT_MIN_SECONDS": "1", "CLORP_RATE_LIMITS": "off"}
+        ) as started:
             use(CLORP_DATABASE_URL=started.servers.database_url)
             yield started
         db.engine().dispose()

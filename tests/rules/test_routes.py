@@ -18,6 +18,7 @@ PUBLIC = {
     "GET /api/agents/directory",
     "GET /healthz",
     "GET /llms.txt",
+    "GET /metrics",
     "GET /openapi.json",
     "GET /readyz",
     "GET /skill.md",

@@ -12,6 +12,8 @@ def undocumented(app: Flask) -> list[str]:
     found: list[str] = []
 
     def check(response: Response) -> Response:
+        if request.method == "OPTIONS":  # of HTTP, not of the API
+            return response
         route = current_app.view_functions[request.endpoint].route if request.endpoint else None
         told = {**ANYWHERE, **openapi.refused_codes(route)} if route else ANYWHERE
         answer = (response.status_code, (response.get_json(silent=True) or {}) if response.is_json else {})
