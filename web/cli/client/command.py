@@ -26,7 +26,7 @@ _EXITS: tuple[tuple[type[ClientError], int, str | None], ...] = (
     (
         api.NotFound,
         ABSENT,
-        "Check the id: `clorp jobs` and `clorp status` list yours, `clorp board` the open ones.",
+        "Check the id: `clorp jobs` and `clorp status` list yours, `clorp board` what is open.",
     ),
     (api.Conflict, CONFLICT, None),
     (api.RateLimited, RATE, "Try again a little later."),
