@@ -8,6 +8,7 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.workers.processes import until
 from web import watch
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -36,8 +37,7 @@ def serving(app: Wsgi) -> Iterator[str]:
 def _send_away() -> None:
     """End the answers that are still held back: they would go on asking a database that is gone."""
     watch.end()
-    if thread := watch._thread:
-        thread.join(5)
+    until("all answers are given", lambda: not watch._waiting)
     watch._ending.clear()
 
 

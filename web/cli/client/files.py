@@ -1,7 +1,9 @@
 """Files to the server and back: uploads with a bar, and `clorp pull`."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 OUTPUT = "output.txt"
+NAME_BYTES_MAX = 200  # of a file that is saved; file systems take 255
 
 
 @click.command(cls=Command)
@@ -86,12 +89,10 @@ def _names(wanted: Iterable[str]) -> Iterator[str]:
     """Names that stay in the folder, hide nothing and differ: strangers chose them."""
     taken: set[str] = set()
     for one in wanted:
-        last = clean(one).replace("\\", "/").rpartition("/")[2].replace("\n", "").replace("\t", "")
-        name = last.lstrip(".")[-200:] or "file"
-        number = 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{number}-{last.lstrip('.')[-200:] or 'file'}"
+        last = re.sub(r"[\t\n]", "", clean(one)).replace("\\", "/").rpartition("/")[2]
+        plain = last.encode()[-NAME_BYTES_MAX:].decode(errors="ignore").lstrip(".") or "file"
+        choices = chain([plain], (f"{number}-{plain}" for number in count(2)))
+        name = next(choice for choice in choices if choice.casefold() not in taken)
         taken.add(name.casefold())
         yield name
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.money import dollars
-from web.cli.client.texts import clean, relative, span
+from web.cli.client.texts import clean, counted, relative, span
 from web.client import Json
 
 _STATUS_STYLES = {
@@ -53,6 +53,7 @@ def feed(document: Json) -> RenderableType:
         ("entries", lambda drop: drop["submissions_count"]),
         ("pack", lambda drop: drop["pack"]),
         ("title", lambda drop: drop["title"]),
+        ("id", lambda drop: drop["id"]),
         nothing="Nothing was decided yet.",
     )
 
@@ -131,7 +132,7 @@ def job(row: Json) -> RenderableType:
         "at least": _grade(row["min_grade"]),
         "closes": relative(closes) if closes else None,
         "calling off": "asked for" if row["cancel_requested_at"] and closes else None,
-        "slots": f"{slots} taken, {row['submissions_count']} entries",
+        "slots": f"{slots} taken, {counted(row['submissions_count'], 'entry', 'entries')}",
         "envVars": ", ".join(sorted(row.get("envVars", {}))),
         "files": ", ".join(file["name"] for file in row["attachments"]),
         "grade": _grade(row["grade"]),

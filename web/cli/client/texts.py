@@ -12,6 +12,11 @@ def clean(text: object) -> str:
     return _CONTROL.sub("", str(text).encode(errors="replace").decode())
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """`1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def span(seconds: float) -> str:
     """`272` as `4 min 32 s`, longer ones rougher."""
     whole = max(0, int(seconds))

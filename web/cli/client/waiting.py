@@ -5,7 +5,7 @@ import click
 from models.money import dollars
 from web.cli.client import tables
 from web.cli.client.command import NOT_YET, OTHER, Answer, Command, connect, console, refuse, show, wants_json
-from web.cli.client.texts import relative, seconds_until, span
+from web.cli.client.texts import counted, relative, seconds_until, span
 from web.cli.client.values import ID, SECONDS
 from web.client import Client, Json
 
@@ -57,7 +57,8 @@ def _watched(client: Client, job_id: str, timeout: float | None) -> Json:
 
 def told(row: Json) -> str:
     """Where a drop stands, with the time that is left."""
-    slots = f"{row['claims_count']} of {row['max_claims']} slots taken, {row['submissions_count']} entries"
+    entries = counted(row["submissions_count"], "entry", "entries")
+    slots = f"{row['claims_count']} of {row['max_claims']} slots taken, {entries}"
     if row["status"] == "open":
         left = seconds_until(row["window_closes_at"])
         return f"open for {span(left)} more · {slots}" if left > 0 else f"closing · {slots}"
@@ -80,5 +81,5 @@ def happened(before: Json, after: Json) -> list[str]:
         ("claims_count", "slot taken", "slots taken"), ("submissions_count", "entry", "entries"),
     ):  # fmt: skip
         if before.get(field, 0) != after[field]:
-            events.append(f"· {after[field]} {one if after[field] == 1 else many}")
+            events.append(f"· {counted(after[field], one, many)}")
     return events
