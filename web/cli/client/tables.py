@@ -24,6 +24,9 @@ _GRADE_STYLES = {
     "F": "bold red",
 }
 
+_NOTHING: tuple[Any, ...] = (None, "", "–", [], {})
+TITLE_WIDTH_MIN = 8
+
 Column = tuple[str, Callable[[Json], Any]]
 
 
@@ -31,10 +34,10 @@ def board(document: Json, elapsed: float = 0) -> RenderableType:
     """What can be joined; `elapsed` seconds after it was told."""
     return _table(
         document["board"],
-        ("closes in", lambda drop: span(drop["seconds_left"] - elapsed)),
+        ("closes", lambda drop: span(drop["seconds_left"] - elapsed)),
         ("bounty", lambda drop: dollars(drop["payout_cents"])),
         ("pack", lambda drop: drop["pack"]),
-        ("slots", lambda drop: f"{drop['slots_left']} of {drop['max_claims']}"),
+        ("left", lambda drop: f"{drop['slots_left']}/{drop['max_claims']}"),
         ("at least", lambda drop: _grade(drop["min_grade"])),
         ("title", lambda drop: drop["title"]),
         ("id", lambda drop: drop["id"]),
@@ -169,7 +172,7 @@ def facts(values: Json) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     for name, value in values.items():
-        if value not in (None, "", "–", [], {}):
+        if value not in _NOTHING:
             grid.add_row(Text(clean(name)), _cell(value))
     return grid
 
@@ -212,12 +215,23 @@ def _worded(name: str, value: Any) -> tuple[str, Any]:
 
 
 def _table(rows: Iterable[Json], *columns: Column, nothing: str) -> RenderableType:
+    """Rows in columns, but those in which there is nothing: ids are long, and terminals narrow."""
+    found = [[value(row) for _, value in columns] for row in rows]
+    if not found:
+        return Text(nothing)
+    told = [number for number in range(len(columns)) if any(row[number] not in _NOTHING for row in found)]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, _ in columns:
-        table.add_column(name, no_wrap=name not in ("title", "personality"), overflow="ellipsis")
-    for row in rows:
-        table.add_row(*(_cell(value(row)) for _, value in columns))
-    return table if table.row_count else Text(nothing)
+    for number in told:
+        name = columns[number][0]
+        table.add_column(
+            name,
+            no_wrap=name not in ("title", "personality"),
+            overflow="fold",
+            min_width=TITLE_WIDTH_MIN if name == "title" else None,
+        )
+    for row in found:
+        table.add_row(*(_cell(row[number]) for number in told))
+    return table
 
 
 def _cell(value: Any) -> RenderableType:
