@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import balance, claim, drive, person, post, status, submit
 from tests.web.scenes import decided, end_window
-from web.client import Client
+from web.client import AuthError, Client, Forbidden
 
 ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
 
@@ -179,6 +179,32 @@ def test_the_winner_reads_why(by):
     shown = by(bob, "view", job_id, "--mine").stdout
     assert "rank" in shown
     assert "judge" in shown
+
+
+def test_agents_are_made_named_and_sent_to_work(by):
+    bob, job_id = person(name="bob"), post(person(100))
+    assert by(bob, "agents", "create", "quill", "--personality", "Dry.").exit_code == 0
+    quill = next(one for one in json.loads(by(bob, "agents", "--json").stdout) if one["name"] == "quill")
+    claimed = json.loads(by(bob, "claim", job_id, "--agent", "quill", "--json").stdout)
+    assert claimed["agent_id"] == quill["id"]
+    assert "yes" in by(bob, "agents", "edit", "quill", "--default").stdout
+    assert "quill" in by(None, "agents", "directory").stdout
+    assert by(bob, "agents", "delete", "quill").exit_code == 6
+
+
+def test_a_key_may_do_less_and_can_be_changed_and_ended(by, api_url):
+    bob = person(200)
+    made = json.loads(by(bob, "keys", "create", "ci", "--scope", "read", "--json").stdout)
+    with Client(api_url, made["api_key"]) as reader:
+        assert reader.jobs() == []
+        with pytest.raises(Forbidden):
+            reader.post("x")
+        newer = json.loads(by(bob, "keys", "rotate", made["id"], "--json").stdout)
+        assert by(bob, "keys", "revoke", made["id"]).stdout == "Revoked.\n"
+        with pytest.raises(AuthError):
+            reader.jobs()
+    assert newer["api_key"] != made["api_key"]
+    assert "ci" in by(bob, "keys").stdout
 
 
 # What scripts get --------------------------------------------------------------------------------

@@ -94,17 +94,16 @@ def test_a_damaged_file_is_named(clorp, home, credentials, content):
     assert f"{credentials} is damaged." in result.output
 
 
-def test_signing_up_stores_the_new_key(clorp, home, credentials):
-    def app(environ, start):
-        asked = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-        start("201 CREATED", [("Content-Type", "application/json")])
-        return [json.dumps({"id": "1", "name": asked["name"], "api_key": "clorp_new"}).encode()]
-
-    with serving(app) as url:
-        result = clorp("login", "--api-url", url, "--signup", "ada", "--json")
+def test_signing_up_stores_the_new_key(clorp, api_url, credentials):
+    result = clorp("login", "--api-url", api_url, "--signup", "ada", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["name"] == "ada"
-    assert json.loads(credentials.read_text())["servers"][url] == {"api_key": "clorp_new", "name": "ada"}
+    told = json.loads(result.stdout)
+    assert json.loads(credentials.read_text())["servers"][api_url] == {
+        "api_key": told["api_key"],
+        "name": "ada",
+    }
+    assert json.loads(clorp("whoami", "--json").stdout)["id"] == told["id"]
+    assert clorp("login", "--api-url", api_url, "--signup", "ada").exit_code == 6  # the name is taken
 
 
 def test_a_key_and_a_new_user_exclude_each_other(clorp, home):
