@@ -9,6 +9,7 @@ import click
 from models.errors import ClorpError
 
 _NO_SUCH_TABLE = "42P01"
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 
 class _Entry(NamedTuple):
@@ -16,7 +17,29 @@ class _Entry(NamedTuple):
     help: str
 
 
-_COMMANDS = {
+_CLIENT = {
+    "login": _Entry("web.cli.client.account:login", "Store an API key for a server."),
+    "logout": _Entry("web.cli.client.account:logout", "Forget it."),
+    "whoami": _Entry("web.cli.client.account:whoami", "Show who you are, and your balance."),
+    "drop": _Entry("web.cli.client.drops:drop", "Post a drop: a prompt with a bounty."),
+    "wait": _Entry("web.cli.client.waiting:wait", "Wait until a drop has ended."),
+    "pull": _Entry("web.cli.client.files:pull", "Save the winning entry and its files."),
+    "jobs": _Entry("web.cli.client.drops:jobs", "List the drops you sent."),
+    "view": _Entry("web.cli.client.drops:view", "Show a drop, or the entries in it."),
+    "pay": _Entry("web.cli.client.drops:pay", "Pay for a drop that waits for money."),
+    "cancel": _Entry("web.cli.client.drops:cancel", "Call a drop off."),
+    "board": _Entry("web.cli.client.arena:board", "Show the drops that can be joined."),
+    "claim": _Entry("web.cli.client.arena:claim", "Take a slot in a drop."),
+    "submit": _Entry("web.cli.client.arena:submit", "Hand in an entry, or replace yours."),
+    "release": _Entry("web.cli.client.arena:release", "Give your slot back."),
+    "status": _Entry("web.cli.client.arena:status", "Show your claims and entries."),
+    "feed": _Entry("web.cli.client.arena:feed", "Show what was decided."),
+    "wallet": _Entry("web.cli.client.wallet:wallet", "Show your balance; top up, withdraw."),
+    "agents": _Entry("web.cli.client.agents:agents", "List your agents; make, edit, delete them."),
+    "keys": _Entry("web.cli.client.keys:keys", "List your API keys; make, rotate, revoke them."),
+    "api": _Entry("web.cli.client.raw:api", "Call any route and print the answer."),
+}
+_SERVER = {
     "up": _Entry("web.cli.up:up", "Run everything on this machine until Ctrl-C."),
     "demo": _Entry("web.cli.demo:demo", "Watch drops being posted, fought over, judged and paid."),
     "migrate": _Entry("web.cli.ops:migrate", "Bring the database to this version's schema."),
@@ -24,6 +47,20 @@ _COMMANDS = {
     "doctor": _Entry("web.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "admin": _Entry("web.cli.admin:admin", "Make users and keys, credit wallets."),
 }
+_COMMANDS = _CLIENT | _SERVER
+_EXITS = (
+    ("0", "done; of wait: won and paid"),
+    ("1", "refused, or the drop ended otherwise"),
+    ("2", "wrong usage, or nobody to confirm it: see -y"),
+    ("3", "not logged in"),
+    ("4", "the wallet does not cover it"),
+    ("5", "missing, hidden from you or not yours to do"),
+    ("6", "too late, or at odds with how things stand"),
+    ("7", "too much at once; try later"),
+    ("8", "the server is away or cannot be reached"),
+    ("124", "time is up, the drop has not ended"),
+    ("130", "Ctrl-C"),
+)
 
 
 class _Lazy(click.Group):
@@ -38,12 +75,20 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+        for title, commands in (("Speak to a server", _CLIENT), ("Run a server", _SERVER)):
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in commands.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl(_EXITS)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(err=True)
+            ctx.exit(INTERRUPTED)
         except ClorpError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:

@@ -1,0 +1,258 @@
+"""The commands of senders and agents: what they do, what people read, and what scripts get."""
+
+import json
+import time
+from threading import Timer
+
+import pytest
+
+from tests.support import balance, claim, drive, person, post, status, submit
+from tests.web.scenes import decided, end_window
+from web.client import AuthError, Client, Forbidden
+
+ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
+
+
+def posted(result) -> str:
+    """The id of the drop that a command has posted."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)["id"]
+
+
+def test_a_drop_from_the_prompt_to_the_file(by, tmp_path):
+    ada, bob = person(1000, "ada"), person(0, "bob")
+    options = ["--price", "$3.00", "--pack", "scout", "--time", "5m", "--env", "TOKEN=t"]
+    job_id = posted(by(ada, "drop", "Name three rivers.", *options, "-y", "--json"))
+    assert "Name three rivers." in by(None, "board").stdout
+    assert job_id in by(bob, "claim", job_id).stdout
+    assert "Name three rivers." in by(bob, "status").stdout
+    assert by(bob, "submit", job_id, "-", stdin="Rhine, Danube, Volga.").exit_code == 0
+    assert "sealed until the drop is decided" in by(ada, "view", job_id, "--submissions").stdout
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    waited = by(ada, "wait", job_id)
+    assert waited.exit_code == 0
+    assert "Rhine, Danube, Volga." in waited.stdout
+    assert by(ada, "pull", job_id, "-o", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out/output.txt").read_text() == "Rhine, Danube, Volga."
+    assert "bob" in by(None, "feed").stdout
+    assert "+$3.00" in by(bob, "wallet").stdout
+    assert "verified" in by(ada, "jobs").stdout
+
+
+def test_the_estimate_is_shown_and_costs_nothing(by):
+    ada = person(1000)
+    result = by(ada, "drop", "Name three rivers.", "--price", "$9999", "--estimate")
+    assert result.exit_code == 0
+    assert "$1,000.00  (brought into bounds)" in result.stdout
+    assert json.loads(by(ada, "drop", "x", "--estimate", "--json").stdout)["needs_confirmation"]
+    assert by(ada, "jobs").stdout.startswith("You have sent no drops.")
+
+
+def test_the_estimate_comes_before_the_drop(by):
+    result = by(person(1000), "drop", "Name three rivers.", "-y")
+    assert "open for" in result.stderr
+    assert "clorp wait" in result.stdout
+
+
+@pytest.mark.parametrize(("given", "stdin"), [("-", "Ä prompt"), ("@prompt.md", None)])
+def test_a_prompt_may_come_from_elsewhere(by, tmp_path, given, stdin):
+    (tmp_path / "prompt.md").write_text("Ä prompt")
+    result = by(person(100), "drop", given, "-y", "--json", stdin=stdin)
+    assert json.loads(result.stdout)["prompt"] == "Ä prompt"
+
+
+def test_a_variable_may_come_from_the_environment(by, monkeypatch):
+    monkeypatch.setenv("TOKEN", "secret")
+    result = by(person(100), "drop", "x", "--env", "TOKEN", "--env", "EMPTY=", "-y", "--json")
+    assert json.loads(result.stdout)["envVars"] == {"TOKEN": "secret", "EMPTY": ""}
+    assert "secret" not in by(person(100), "drop", "x", "--env", "TOKEN", "-y").output
+    assert by(person(100), "drop", "x", "--env", "NOT_THERE", "-y").exit_code == 2
+
+
+def test_who_cannot_pay_is_told_how_and_pays_later(by):
+    ada = person(30)
+    result = by(ada, "drop", "Name three rivers.", "-y")
+    assert result.exit_code == 4
+    job_id = json.loads(by(ada, "jobs", "--json").stdout)[0]["id"]
+    assert f"clorp wallet topup 500 && clorp pay {job_id}" in result.stderr
+    assert "It costs $1.00, you have $0.30" in result.stderr
+    assert by(ada, "pay", job_id).exit_code == 4
+    assert json.loads(by(ada, "jobs", "--status", "pending_payment", "--json").stdout)
+
+
+def test_calling_off_says_what_becomes_of_the_money(by):
+    ada = person(200)
+    free, worked_on = post(ada), post(ada)
+    claim(person(), worked_on)
+    assert by(ada, "cancel", free, "-y").stdout == "Cancelled; $1.00 came back.\n"
+    assert "when those at work on it are done" in by(ada, "cancel", worked_on, "-y").stdout
+    assert balance(ada) == 100
+
+
+def test_a_slot_can_be_given_back(by):
+    bob, job_id = person(), post(person(100))
+    claim(bob, job_id)
+    assert by(bob, "release", job_id).stdout == "The slot is free again.\n"
+    assert by(bob, "status").stdout.startswith("You are in no drop.")
+
+
+def test_the_last_entry_says_that_it_closed_the_window(by, settle):
+    settle(max_claims=1)
+    job_id = post(person(100))
+    assert "closed by this entry" in by(person(), "submit", job_id, "--text", "Rhine").stdout
+
+
+def test_waiting_ends_by_how_the_drop_ended(by):
+    ada = person(300)
+    nobody_came = post(ada)
+    end_window(nobody_came)
+    failed = by(ada, "wait", nobody_came)
+    assert failed.exit_code == 1
+    assert "no_submissions" in failed.stdout
+    assert json.loads(by(ada, "wait", nobody_came, "--json").stdout)["status"] == "failed"
+
+
+def test_waiting_sees_the_end_when_it_comes(by, api_url):
+    ada = person(100)
+    job_id = post(ada)
+    Timer(0.5, lambda: Client(api_url, ada.key).cancel(job_id)).start()
+    begun = time.monotonic()
+    assert by(ada, "wait", job_id, "--timeout", "20s").exit_code == 1
+    assert time.monotonic() - begun < 5
+
+
+def test_waiting_may_have_an_end_of_its_own(by):
+    ada = person(100)
+    job_id = post(ada)
+    result = by(ada, "wait", job_id, "--timeout", "1s")
+    assert result.exit_code == 124
+    assert f"clorp wait {job_id}" in result.stderr
+    assert status(job_id) == "open"
+
+
+def test_posting_may_wait_at_once(by, api_url):
+    ada = person(100)
+
+    def call_off() -> None:
+        client = Client(api_url, ada.key)
+        client.cancel(client.jobs()[0]["id"])
+
+    Timer(0.7, call_off).start()
+    result = by(ada, "drop", "x", "-y", "--wait", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["status"] == "cancelled"
+
+
+def test_there_is_nothing_to_pull_before_the_end(by, tmp_path):
+    ada = person(100)
+    job_id = str(post(ada))
+    result = by(ada, "pull", job_id)
+    assert result.exit_code == 6
+    assert f"clorp wait {job_id}" in result.stderr
+    assert not (tmp_path / job_id).exists()
+
+
+def test_pulling_replaces_nothing_unasked(by, tmp_path):
+    ada = person(100)
+    job_id = decided(ada, person())
+    assert by(ada, "pull", job_id).stdout == f"{job_id}/output.txt\n"
+    again = by(ada, "pull", job_id)
+    assert again.exit_code == 1
+    assert "is there already" in again.stderr
+    assert by(ada, "pull", job_id, "--force").exit_code == 0
+
+
+def test_what_strangers_wrote_does_not_steer_the_terminal(by):
+    job_id = post(person(100), "\x1b[2J\x1b]0;owned\x07[bold]title[/]\u202e")
+    bob = person()
+    submit(bob, job_id)
+    for shown in (by(None, "board").stdout, by(bob, "view", job_id).stdout, by(bob, "status").stdout):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "[bold]title[/]" in shown
+
+
+def test_the_winner_reads_why(by):
+    bob = person()
+    job_id = decided(person(100), bob)
+    shown = by(bob, "view", job_id, "--mine").stdout
+    assert "rank" in shown
+    assert "judge" in shown
+
+
+def test_agents_are_made_named_and_sent_to_work(by):
+    bob, job_id = person(name="bob"), post(person(100))
+    assert by(bob, "agents", "create", "quill", "--personality", "Dry.").exit_code == 0
+    quill = next(one for one in json.loads(by(bob, "agents", "--json").stdout) if one["name"] == "quill")
+    claimed = json.loads(by(bob, "claim", job_id, "--agent", "quill", "--json").stdout)
+    assert claimed["agent_id"] == quill["id"]
+    assert "yes" in by(bob, "agents", "edit", "quill", "--default").stdout
+    assert "quill" in by(None, "agents", "directory").stdout
+    assert by(bob, "agents", "delete", "quill").exit_code == 6
+
+
+def test_a_key_may_do_less_and_can_be_changed_and_ended(by, api_url):
+    bob = person(200)
+    made = json.loads(by(bob, "keys", "create", "ci", "--scope", "read", "--json").stdout)
+    with Client(api_url, made["api_key"]) as reader:
+        assert reader.jobs() == []
+        with pytest.raises(Forbidden):
+            reader.post("x")
+        newer = json.loads(by(bob, "keys", "rotate", made["id"], "--json").stdout)
+        assert by(bob, "keys", "revoke", made["id"]).stdout == "Revoked.\n"
+        with pytest.raises(AuthError):
+            reader.jobs()
+    assert newer["api_key"] != made["api_key"]
+    assert "ci" in by(bob, "keys").stdout
+
+
+# What scripts get --------------------------------------------------------------------------------
+
+
+def test_json_is_the_document_of_the_api_and_nothing_else(by, api_url):
+    ada, bob = person(500), person()
+    job_id = post(ada)
+    submit(bob, job_id)
+    calls = {
+        ("whoami",): ("POST", "/api/whoami"),
+        ("jobs",): ("GET", "/api/jobs"),
+        ("view", job_id): ("GET", f"/api/jobs/{job_id}"),
+        ("view", job_id, "--submissions"): ("GET", f"/api/jobs/{job_id}/submissions"),
+        ("status",): ("GET", "/api/users/status"),
+        ("feed",): ("GET", "/api/feed"),
+        ("board",): ("GET", "/api/board"),
+        ("wallet",): ("GET", "/api/wallet/balance"),
+        ("api", "GET", "jobs", "-f", "limit=1"): ("GET", "/api/jobs"),
+    }
+    with Client(api_url, ada.key) as client:
+        for command, (method, path) in calls.items():
+            result = by(ada, *command, "--json")
+            assert (result.exit_code, result.stderr) == (0, "")
+            told, expected = json.loads(result.stdout), client.api(method, path)
+            if command == ("board",):
+                told["board"][0].pop("seconds_left"), expected["board"][0].pop("seconds_left")
+            assert told == expected
+
+
+def test_json_is_ascii_so_that_no_terminal_and_no_locale_matters(by):
+    result = by(person(100), "drop", "Flüsse \x9b31m", "-y", "--json")
+    assert result.stdout.isascii()
+    assert json.loads(result.stdout)["prompt"] == "Flüsse \x9b31m"
+
+
+def test_any_route_can_be_called(by, tmp_path):
+    ada = person(500)
+    estimate = by(ada, "api", "post", "/api/jobs/run", "-f", "prompt=x", "-f", "price_cents=70")
+    assert json.loads(estimate.stdout)["estimated_price_cents"] == 70
+    (tmp_path / "body.json").write_text('{"prompt": "x", "confirmed": true}')
+    job_ids = {
+        posted(by(ada, "api", "POST", "jobs/run", "--input", "body.json", "--idempotency-key", "one"))
+        for _ in range(2)
+    }
+    assert len(job_ids) == 1
+    assert json.loads(by(None, "api", "GET", "/healthz").stdout)
+    assert by(ada, "api", "DELETE", f"jobs/{ID}/claim").exit_code == 5
+    assert by(ada, "api", "POST", "jobs/run", "--input", "-", stdin="[]").exit_code == 2
+    assert by(ada, "api", "POST", "jobs/run", "-f", "prompt").exit_code == 2
+    assert by(ada, "api", "PUT", "jobs").exit_code == 2

@@ -1,0 +1,191 @@
+"""How client commands end that do not succeed: an exit code, a sentence, a next step, and never a hang."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support import claim, close, let_time_pass, people, person, post, submit
+from web.cli import _EXITS, main
+
+ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
+CLORP = [sys.executable, "-m", "web.cli"]
+PATIENCE = 30  # seconds: a command that takes longer hangs
+
+
+@pytest.fixture
+def env(api_url: str) -> dict[str, str]:
+    """What a process of its own needs to speak as somebody with money."""
+    return {**os.environ, "CLORP_API_URL": api_url, "CLORP_API_KEY": person(1000).key}
+
+
+def run(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CLORP, *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_every_kind_has_an_exit_code_of_its_own(by):
+    ada, bob = person(100), person()
+    job_id = post(ada)
+    for who in people(5):
+        claim(who, job_id)
+    codes = {
+        by(ada, "jobs", "--status", "nonsense").exit_code: 2,
+        by(None, "whoami").exit_code: 3,
+        by(bob, "drop", "x", "-y").exit_code: 4,
+        by(bob, "view", job_id).exit_code: 5,
+        by(bob, "claim", job_id).exit_code: 6,
+    }
+    assert codes == {code: code for code in (2, 3, 4, 5, 6)}
+    assert by(ada, "claim", job_id).exit_code == 5  # her own
+
+
+def test_too_much_at_once_is_7_and_says_when_to_come_back(by):
+    bob, sender = person(), person(600)
+    for _ in range(3):
+        claim(bob, post(sender, time_limit_seconds=3600))
+    result = by(bob, "claim", post(sender))
+    assert result.exit_code == 7
+    assert "Try again in " in result.stderr
+
+
+def test_what_is_too_late_to_call_off_is_1(by):
+    ada = person(100)
+    job_id = post(ada)
+    submit(person(), job_id)
+    let_time_pass(job_id)
+    close(job_id)
+    assert by(ada, "cancel", job_id, "-y").exit_code == 1
+
+
+def test_nobody_answering_is_8_and_says_what_to_do(clorp, home, monkeypatch):
+    monkeypatch.setenv("CLORP_API_URL", "http://127.0.0.1:9")
+    result = clorp("board")
+    assert result.exit_code == 8
+    assert result.stdout == ""
+    assert "Error: http://127.0.0.1:9 cannot be reached" in result.stderr
+    assert "clorp up" in result.stderr
+
+
+def test_a_refusal_is_a_sentence_and_a_next_step(by):
+    result = by(person(), "view", ID)
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "Error: There is nothing here, or nothing you may see.",
+        "Check the id: `clorp jobs` and `clorp status` list yours, `clorp board` what is open.",
+    ]
+
+
+def test_a_refusal_is_the_problem_document_for_scripts(by):
+    result = by(person(), "view", ID, "--json")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert json.loads(result.stderr)["code"] == "not_found"
+    assert json.loads(result.stderr)["request_id"]
+    assert json.loads(by(None, "status", "--json").stderr)["code"] == "unauthenticated"
+    assert json.loads(by(person(), "cancel", ID, "--json").stderr)["code"] == "unconfirmed"
+
+
+def test_a_field_that_is_wrong_is_named(by):
+    assert "prompt:" in by(person(), "drop", " ", "-y").stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["drop"], ["drop", ""], ["drop", "x", "--price", "1.50"], ["drop", "x", "--price", "$1.5"],
+        ["drop", "x", "--price", "-1"], ["drop", "x", "--time", ""], ["drop", "x", "--time", "soon"],
+        ["drop", "x", "--min-grade", "E"], ["drop", "x", "--attach", "none.txt"], ["drop", "@none.txt"],
+        ["view", "1"], ["claim", "../x"], ["submit", ID], ["submit", ID, "none.txt"],
+        ["submit", ID, "-", "--text", "x"], ["agents", "edit", ID], ["wallet", "auto-topup"],
+        ["wallet", "auto-topup", "--off", "--below", "5"], ["keys", "create", "x", "--scope", "all"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_is_2(by, command):
+    if command == ["drop", ""]:
+        assert by(person(), *command).exit_code == 1  # the server says why
+    else:
+        assert by(person(), *command).exit_code == 2
+
+
+def test_the_exit_codes_are_told(clorp):
+    told = clorp("--help").stdout
+    assert all(f"  {code} " in told and meaning in told for code, meaning in _EXITS)
+    assert main.name == "main"
+
+
+# Never a hang, never a traceback -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["drop", "x"], ["drop", "x", "--json"], ["cancel", ID], ["login"]])
+def test_where_nobody_can_be_asked_nothing_hangs(env, command):
+    done = run(env, *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "-y" in done.stderr or "--key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_stdin_is_an_empty_prompt(env):
+    done = run(env, "drop", "-", "-y")
+    assert done.returncode == 1
+    assert "prompt" in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "code", "drops"), [(b"y\n", 0, 1), (b"n\n", 1, 0), (b"\x04", 130, 0)])
+def test_somebody_is_asked(env, typed, code, drops):
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*CLORP, "drop", "Name three rivers."],
+            stdin=theirs,
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+            env=env,
+        ) as process:
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(ours, 4096)
+            os.write(ours, typed)
+            assert process.wait(PATIENCE) == code
+        assert b"$1.00" in shown
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert len(json.loads(run(env, "jobs", "--json").stdout)) == drops
+
+
+def test_ctrl_c_ends_it_quietly(env):
+    job_id = json.loads(run(env, "drop", "x", "-y", "--json").stdout)["id"]
+    with subprocess.Popen(
+        [*CLORP, "wait", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    ) as waiting:
+        time.sleep(1.5)
+        waiting.send_signal(signal.SIGINT)
+        _, errors = waiting.communicate(timeout=PATIENCE)
+    assert waiting.returncode == 130
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "command", [["board"], ["board", "--json"], ["board", "--watch", "--json"], ["board", "--watch"]]
+)
+def test_a_pipe_that_is_closed_ends_it_quietly(env, command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen([*CLORP, *command], stdout=writing, stderr=subprocess.PIPE, env=env) as process:
+        os.close(writing)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert errors == b""

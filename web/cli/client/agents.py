@@ -1,0 +1,112 @@
+"""`clorp agents`: the named profiles that a user competes as."""
+
+from typing import Any
+from uuid import UUID
+
+import click
+
+from web.cli.client import tables
+from web.cli.client.command import ABSENT, Answer, Group, connect, refuse
+from web.cli.client.values import ID
+from web.client import Client
+
+LIST_MAX = 100
+
+agent_option = click.option("--agent", metavar="NAME|ID", help="Compete as this agent of yours.")
+
+_name = click.option("--name", help="What it is called.")
+_personality = click.option("--personality", metavar="TEXT", help="What others may know of it.")
+_avatar = click.option("--avatar-url", metavar="URL", help="Its picture.")
+
+
+@click.group(cls=Group)
+@click.pass_context
+def agents(ctx: click.Context) -> Answer | None:
+    """List your agents; with a command below make, change, delete them."""
+    return None if ctx.invoked_subcommand else _list()
+
+
+@agents.command("list")
+def list_() -> Answer:
+    """List your agents."""
+    return _list()
+
+
+@agents.command()
+@click.argument("name")
+@_personality
+@_avatar
+def create(name: str, personality: str | None, avatar_url: str | None) -> Answer:
+    """Make an agent called NAME."""
+    profile = {"personality": personality, "avatar_url": avatar_url}
+    made = connect().create_agent(name, **profile)
+    return Answer(made, lambda: tables.plain(made))
+
+
+@agents.command()
+@click.argument("agent", metavar="NAME|ID")
+@_name
+@_personality
+@_avatar
+@click.option("--default", "is_default", is_flag=True, help="Compete as it where no other is named.")
+def edit(agent: str, is_default: bool, **profile: str | None) -> Answer:
+    """Change what is named; the rest stays."""
+    changes: dict[str, Any] = {name: value for name, value in profile.items() if value is not None}
+    if is_default:
+        changes["is_default"] = True
+    if not changes:
+        raise click.UsageError(
+            "There is nothing to change: name --name, --personality, --avatar-url or --default."
+        )
+    client = connect()
+    changed = client.edit_agent(named(client, agent) or agent, **changes)
+    return Answer(changed, lambda: tables.plain(changed))
+
+
+@agents.command()
+@click.argument("agent", metavar="NAME|ID")
+def delete(agent: str) -> Answer:
+    """Delete an agent that is neither the default one nor at work."""
+    client = connect()
+    document = client.delete_agent(named(client, agent) or agent)
+    return Answer(document, lambda: "Deleted.")
+
+
+@agents.command()
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+def directory(limit: int, offset: int) -> Answer:
+    """List everybody's agents."""
+    document = connect(key_wanted=False).directory(limit=limit, offset=offset)
+    return Answer(document, lambda: tables.listed(document, "There are no agents."))
+
+
+@agents.command()
+@click.argument("agent_id", metavar="ID", type=ID)
+def show(agent_id: str) -> Answer:
+    """Show one of your agents."""
+    document = connect().agent(agent_id)
+    return Answer(document, lambda: tables.plain(document))
+
+
+def named(client: Client, agent: str | None) -> str | None:
+    """The id of one of the caller's agents, given by name or id.
+
+    Raises:
+        Refused: none has this name.
+    """
+    if agent is None:
+        return None
+    try:
+        return str(UUID(agent))
+    except ValueError:
+        found = tables.rows_of(client.agents(limit=LIST_MAX))
+    for one in found:
+        if one["name"] == agent:
+            return str(one["id"])
+    raise refuse(f"You have no agent called {agent!r}.", "List yours: clorp agents", ABSENT, "not_found")
+
+
+def _list() -> Answer:
+    document = connect().agents(limit=LIST_MAX)
+    return Answer(document, lambda: tables.listed(document, "You have no agents."))

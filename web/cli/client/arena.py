@@ -1,0 +1,138 @@
+"""What agents do: `clorp board`, `feed`, `claim`, `submit`, `release`, `status`."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from models.money import dollars
+from models.packs import PACKS
+from web.cli.client import tables
+from web.cli.client.agents import agent_option, named
+from web.cli.client.command import Answer, Command, connect, console, wants_json
+from web.cli.client.files import upload
+from web.cli.client.texts import relative
+from web.cli.client.values import FILE, ID, MONEY, read, text_of
+from web.client import Client, Json
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_SORTS = ("newest", "closing", "price")
+
+
+@click.command(cls=Command)
+@click.option("--pack", type=click.Choice(PACKS), help="Only this pack.")
+@click.option("--min-price", type=MONEY, metavar="CENTS|'$1.50'", help="Only bounties of at least this.")
+@click.option("--sort", type=click.Choice(_SORTS), help="Default newest.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+@click.option("--watch", is_flag=True, help="Go on showing it until Ctrl-C; with --json a document a line.")
+def board(
+    pack: str | None, min_price: int | None, sort: str | None, limit: int, offset: int, watch: bool
+) -> Answer | None:
+    """Show the drops that can be joined."""
+    client = connect(key_wanted=False)
+    query: Json = {"pack": pack, "min_price_cents": min_price, "sort": sort, "limit": limit, "offset": offset}
+    if watch:
+        _watch(client, query)
+        return None
+    document = client.board(**query)
+    return Answer(document, lambda: tables.board(document))
+
+
+@click.command(cls=Command)
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+def feed(limit: int, offset: int) -> Answer:
+    """Show the drops that were decided, newest first."""
+    document = connect(key_wanted=False).feed(limit=limit, offset=offset)
+    return Answer(document, lambda: tables.feed(document))
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+@agent_option
+def claim(job_id: str, agent: str | None) -> Answer:
+    """Take a slot in a drop, or refresh yours."""
+    client = connect()
+    row = client.claim(job_id, agent_id=named(client, agent))
+    told = {"claimed": row["job_id"], "entry due": relative(row["expires_at"])}
+    next_step = f"clorp submit {row['job_id']} FILE   (what is asked for: clorp view {row['job_id']})"
+    return Answer(row, lambda: tables.facts({**told, "next": next_step}))
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+def release(job_id: str) -> Answer:
+    """Give your slot back."""
+    document = connect().release(job_id)
+    return Answer(document, lambda: "The slot is free again.")
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+@click.argument("source", metavar="[FILE|-]", required=False)
+@click.option("--text", help="The entry itself, instead of FILE.")
+@click.option(
+    "--file", "files", multiple=True, type=FILE, metavar="FILE", help="A file that belongs to the entry."
+)
+@agent_option
+def submit(
+    job_id: str, source: str | None, text: str | None, files: tuple[Path, ...], agent: str | None
+) -> Answer:
+    """Hand in an entry, or replace yours: the text in FILE, `-` for stdin."""
+    if source is not None and text is not None:
+        raise click.UsageError("The text comes from FILE or from --text, not from both.")
+    if source is None and text is None and not files:
+        raise click.UsageError("There is nothing to hand in: name a FILE, `-` for stdin, --text or --file.")
+    if source is not None:
+        text = text_of("-") if source == "-" else read(Path(source))
+    client = connect()
+    agent_id = named(client, agent)
+    document = client.submit(job_id, text or "", files=upload(client, files), agent_id=agent_id)
+    return Answer(document, lambda: _handed_in(document))
+
+
+@click.command(cls=Command)
+def status() -> Answer:
+    """Show your live claims and entries, and how the latest ones ended."""
+    rows = connect().status()
+    return Answer(rows, lambda: tables.standings(rows))
+
+
+def _handed_in(document: Json) -> "RenderableType":
+    entry, ranking = document["submission"], document.get("ranking")
+    told = {"handed in": entry["job_id"], "revision": entry["revision"]}
+    if ranking:
+        told["window"] = f"closed by this entry; {dollars(ranking['job']['payout_cents'])} for the winner"
+    return tables.facts({**told, "next": f"clorp view {entry['job_id']} --mine"})
+
+
+def _watch(client: Client, query: Json) -> None:
+    turns = client.changes("/api/board", **query)
+    out = console()
+    if wants_json():
+        for document in turns:
+            click.echo(json.dumps(document))
+    elif not out.is_terminal:
+        for document in turns:
+            out.print(tables.board(document), "")
+    else:
+        _show_live(turns, out)
+
+
+def _show_live(turns: Iterator[Json], out: "Console") -> None:
+    from rich.live import Live
+
+    document, told_at = next(turns), time.monotonic()
+
+    def now() -> "RenderableType":
+        return tables.board(document, time.monotonic() - told_at)
+
+    with Live(get_renderable=now, console=out, refresh_per_second=2):
+        for document in turns:  # noqa: B007, the table reads it
+            told_at = time.monotonic()

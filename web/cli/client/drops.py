@@ -1,0 +1,132 @@
+"""What senders do: `clorp drop`, `pay`, `jobs`, `view`, `cancel`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.grades import GRADES
+from models.money import dollars
+from models.packs import PACKS
+from models.states import Status
+from web.cli.client import tables
+from web.cli.client.command import Answer, Command, confirm, connect, console, refusal, show, wants_json
+from web.cli.client.files import upload
+from web.cli.client.texts import clean, relative
+from web.cli.client.values import FILE, ID, MONEY, SECONDS, text_of, variables
+from web.cli.client.waiting import finish
+from web.client import Client, Json, PaymentRequired
+
+TOPUP_MIN_CENTS = 500
+
+
+@click.command(cls=Command)
+@click.argument("prompt")
+@click.option("--pack", type=click.Choice(PACKS), help="What kind of work it is; default wild.")
+@click.option("--price", type=MONEY, metavar="CENTS|'$1.50'", help="The bounty; default is the pack's.")
+@click.option("--time", type=SECONDS, metavar="5m", help="How long the window is open; default the server's.")
+@click.option("--min-grade", type=click.Choice(GRADES), help="Below it nothing is paid.")
+@click.option(
+    "--env", multiple=True, metavar="NAME[=VALUE]", help="envVar for those at work; NAME: as it is here."
+)
+@click.option("--attach", multiple=True, type=FILE, metavar="FILE", help="A file for those at work.")
+@click.option("--estimate", "only_estimate", is_flag=True, help="Say what it would cost, and stop.")
+@click.option("-y", "--yes", is_flag=True, help="Post it without asking.")
+@click.option("--wait", is_flag=True, help="Wait for the result; see `clorp wait`.")
+def drop(
+    prompt: str, pack: str | None, price: int | None, time: int | None, min_grade: str | None,
+    env: tuple[str, ...], attach: tuple[Path, ...], only_estimate: bool, yes: bool, wait: bool,
+) -> Answer | None:  # fmt: skip
+    """Post a drop: PROMPT, `-` for stdin, or @FILE. Says first what it costs."""
+    text, env_vars, client = text_of(prompt), variables(env), connect()
+    body: Json = {"prompt": text, "pack": pack, "price_cents": price, "time_limit_seconds": time,
+                  "min_grade": min_grade, "envVars": env_vars}  # fmt: skip
+    body = {name: value for name, value in body.items() if value is not None}
+    cost = client.run(body)
+    if only_estimate:
+        return Answer(cost, lambda: tables.estimate(cost))
+    if not wants_json():
+        console(stderr=True).print(tables.estimate(cost))
+    confirm(f"Post it for {dollars(cost['estimated_price_cents'])}?", yes)
+    posted = _post(client, {**body, "attachments": upload(client, attach), "confirmed": True})
+    if wait:
+        finish(client, posted["id"])
+        return None
+    return Answer(posted, lambda: _posted(posted))
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+def pay(job_id: str) -> Answer:
+    """Pay for a drop that waits for money."""
+    client = connect()
+    try:
+        paid = client.pay(job_id)
+    except PaymentRequired as error:
+        raise refusal(error, _how_to_pay(error.details)) from None
+    return Answer(paid, lambda: _posted(paid))
+
+
+@click.command(cls=Command)
+@click.option(
+    "--status", type=click.Choice([status.value for status in Status]), help="Only those that stand there."
+)
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+def jobs(status: str | None, limit: int, offset: int) -> Answer:
+    """List the drops you sent, newest first."""
+    rows = connect().jobs(status=status, limit=limit, offset=offset)
+    return Answer(rows, lambda: tables.jobs(rows))
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+@click.option("--submissions", "entries", is_flag=True, help="The entries of your own drop, by rank.")
+@click.option("--mine", is_flag=True, help="Your own entry.")
+def view(job_id: str, entries: bool, mine: bool) -> Answer:
+    """Show a drop, whole, or the entries in it."""
+    client = connect()
+    if entries:
+        document = client.submissions(job_id)
+        return Answer(document, lambda: tables.entries(document["submissions"]))
+    if mine:
+        document = client.mine(job_id)
+        return Answer(document, lambda: tables.entries([document["submission"]]))
+    row = client.job(job_id)
+    return Answer(row, lambda: tables.job(row))
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+def cancel(job_id: str, yes: bool) -> None:
+    """Call a drop off. What was handed in is still judged and paid."""
+    client = connect()
+    confirm("Call the drop off?", yes)
+    row = client.cancel(job_id)
+    show(Answer(row, lambda: _called_off(row)))
+
+
+def _post(client: Client, body: Json) -> Json:
+    try:
+        return client.run(body)
+    except PaymentRequired as error:
+        raise refusal(error, _how_to_pay(error.details)) from None
+
+
+def _how_to_pay(details: Json) -> str:
+    missing = max(TOPUP_MIN_CENTS, int(details.get("required", 0)) - int(details.get("available", 0)))
+    has = f"It costs {dollars(details.get('required', 0))}, you have {dollars(details.get('available', 0))}"
+    return f"{has}: clorp wallet topup {missing} && clorp pay {details.get('job_id')}"
+
+
+def _posted(row: Json) -> Any:
+    closes = relative(row["window_closes_at"])
+    told = {"posted": row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
+    return tables.facts({**told, "next": f"clorp wait {row['id']}"})
+
+
+def _called_off(row: Json) -> str:
+    if row["status"] == "cancelled":
+        return f"Cancelled; {dollars(row['price_cents'])} came back." if row["opened_at"] else "Cancelled."
+    return clean("The drop ends when those at work on it are done; what was handed in is judged and paid.")

@@ -1,0 +1,90 @@
+"""What people write on the command line: money, spans, ids, variables, and texts from elsewhere."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+class _Money(click.ParamType):
+    name = "cents"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """`150` or `$1.50`."""
+        if isinstance(value, int):
+            return value
+        if found := re.fullmatch(r"\$(\d{1,9})(?:\.(\d\d))?", value, re.ASCII):
+            return int(found[1]) * 100 + int(found[2] or 0)
+        if not re.fullmatch(r"\d{1,11}", value, re.ASCII):
+            self.fail(f"{value!r} is neither cents, such as 150, nor dollars, such as '$1.50'.", param, ctx)
+        return int(value)
+
+
+class _Seconds(click.ParamType):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """`90`, `90s`, `5m`, `1h30m`."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(_SPAN.pattern, value, re.ASCII)
+        if not (value and len(value) < 12 and found):
+            self.fail(f"{value!r} is no time, such as 90s, 5m or 1h30m.", param, ctx)
+        hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+
+class _Id(click.ParamType):
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A whole id: the beginnings of those made within the same minute are alike."""
+        try:
+            return str(UUID(str(value)))
+        except ValueError:
+            self.fail(f"{value!r} is no id, such as 019dbf3e-6f00-7c3a-9d51-0242ac120002.", param, ctx)
+
+
+MONEY, SECONDS, ID = _Money(), _Seconds(), _Id()
+FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+def text_of(value: str) -> str:
+    """`-` is what comes on stdin, `@FILE` what stands in a file, everything else itself."""
+    if value == "-":
+        return _decoded(sys.stdin.buffer.read(), "stdin")
+    if value.startswith("@"):
+        return read(Path(value[1:]))
+    return value
+
+
+def read(path: Path) -> str:
+    """A file's text."""
+    try:
+        return _decoded(path.read_bytes(), str(path))
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def variables(given: tuple[str, ...]) -> dict[str, str] | None:
+    """`NAME=VALUE` as it is, `NAME` with the value it has here, so that no secret is in the command line."""
+    values = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals and name not in os.environ:
+            raise click.UsageError(f"--env {name}: there is no such variable here; write {name}=VALUE.")
+        values[name] = value if equals else os.environ[name]
+    return values or None
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{name} is no UTF-8 text; attach it as a file instead.") from None
