@@ -12,8 +12,9 @@ from web.home import home
 from web.jobs import jobs
 from web.keys import keys
 from web.ops import ops
+from web.trust import trust
 from web.users import users
-from web.wallet import wallet
+from web.wallet import notices, wallet
 
 
 def create_app() -> Flask:
@@ -27,7 +28,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops):
+    for part in (jobs, board, home, users, keys, agents, wallet, notices, trust, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 
