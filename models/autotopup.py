@@ -26,8 +26,8 @@ def set_wish(
     enabled: bool,
     threshold_cents: int | None,
     amount_cents: int | None,
-) -> AutoTopup:
-    """Switch it on or off; what is None stays as it was.
+) -> AutoTopup | None:
+    """Switch it on or off; what is None stays as it was. Off before it was ever on is no wish at all.
 
     Raises:
         Invalid: it was never said when, or by how much.
@@ -39,6 +39,8 @@ def set_wish(
     given = {"threshold_cents": threshold_cents, "amount_cents": amount_cents}
     kept = {name: getattr(found, name, None) if value is None else value for name, value in given.items()}
     missing = [name for name, value in kept.items() if value is None]
+    if missing and not enabled:
+        return None
     if missing:
         errors = [{"field": name, "message": "is needed the first time"} for name in missing]
         raise Invalid(f"The request is not valid: check {', '.join(missing)}.", errors=errors)

@@ -256,6 +256,11 @@ def test_a_wallet_that_runs_low_fills_itself_once(api, carried_out):
     assert violations() == []
 
 
+def test_switching_off_what_was_never_on_is_no_mistake(api):
+    who = person()
+    assert ok(wish(api, who, enabled=False)) == ok(api.get(who, "/api/wallet/auto-topup"))
+
+
 def test_switched_off_it_keeps_what_was_asked_and_fills_nothing(api, carried_out):
     who = person()
     ok(wish(api, who, enabled=True, threshold_cents=1000, amount_cents=2000))
