@@ -51,6 +51,7 @@ worker_redirect_stdouts = False
 beat_scheduler = "celery.beat:Scheduler"
 beat_schedule = {
     "sweep": {"task": "workers.tasks.sweep", "schedule": _settings().sweep_seconds},
+    "remit_owed": {"task": "workers.tasks.remit_owed", "schedule": _settings().sweep_seconds},
     "pulse": {"task": "workers.tasks.pulse", "schedule": 1.0},
     "rate": {"task": "workers.tasks.rate", "schedule": 5.0},
 }

@@ -3,10 +3,12 @@
     ClorpError
     ├── Invalid             the request itself is wrong
     │   ├── UnknownFile
-    │   └── NotCancellable
+    │   ├── NotCancellable
+    │   └── BadSignature, PaymentMismatch
     ├── IdempotencyReused   the key belongs to another request
     ├── Unauthenticated     no key, or not one of ours
     ├── InsufficientBalance
+    │   └── FundsTooLow     for a withdrawal
     ├── Forbidden           known, but not yours to do
     │   ├── OwnDrop
     │   ├── AgentNotYours
@@ -20,9 +22,10 @@
     │   ├── NameTaken, AgentNameTaken
     │   ├── AgentIsDefault, AgentBusy, TooManyAgents
     │   ├── KeyRotated, LastKey, TooManyKeys
+    │   ├── PayoutAccountMissing, PaymentMethodMissing
     │   └── IdempotencyInProgress
     ├── TooMany             come back in `retry_after` seconds
-    │   ├── TooManyOpenClaims, TooManyPending
+    │   ├── TooManyOpenClaims, TooManyPending, TooManyPayments
     │   ├── ClaimCooldown, RevisionCooldown
     │   └── RateLimited
     └── Unavailable         the server lacks something; not your fault
@@ -66,6 +69,20 @@ class NotCancellable(Invalid):
     sentence = "The drop can no longer be cancelled: its window has closed."
 
 
+class BadSignature(Invalid):
+    """A notice about a payment that its rail has not signed, or signed too long ago."""
+
+    code = "invalid_signature"
+    sentence = "The signature does not fit this body, or is too old."
+
+
+class PaymentMismatch(Invalid):
+    """A signed notice about one of our payments, with another amount or currency."""
+
+    code = "payment_mismatch"
+    sentence = "Amount or currency are not those of the payment."
+
+
 class IdempotencyReused(ClorpError):
     """An Idempotency-Key that was sent with another request."""
 
@@ -91,6 +108,15 @@ class InsufficientBalance(ClorpError):
         super().__init__(
             payment_required=True, id=waiting, job_id=waiting, required=required, available=available
         )
+
+
+class FundsTooLow(InsufficientBalance):
+    """The wallet holds less than is to be withdrawn; `required` and `available` are cents."""
+
+    sentence = "Your balance does not cover this withdrawal. Withdraw at most what is `available`."
+
+    def __init__(self, *, required: int, available: int) -> None:
+        ClorpError.__init__(self, required=required, available=available)
 
 
 class Forbidden(ClorpError):
@@ -261,6 +287,20 @@ class TooManyKeys(Conflict):
     sentence = "You have as many keys as allowed. Revoke one first, or rotate one without overlap."
 
 
+class PayoutAccountMissing(Conflict):
+    """Nothing is known yet that money could be paid out to; `onboarding_url` is where that is changed."""
+
+    code = "payout_account_missing"
+    sentence = "You have no account to be paid out to yet. Open `onboarding_url`, then withdraw again."
+
+
+class PaymentMethodMissing(Conflict):
+    """Nothing is known yet that could be charged without its owner."""
+
+    code = "payment_method_missing"
+    sentence = "No card of yours is saved. Top up once with `save_card`, then switch this on."
+
+
 class TooMany(ClorpError):
     """Slow down; `retry_after` says how many seconds."""
 
@@ -290,6 +330,13 @@ class TooManyPending(TooMany):
 
     code = "too_many_pending"
     sentence = "Too many of your drops wait for payment. Pay or cancel one of them first."
+
+
+class TooManyPayments(TooMany):
+    """The caller has left as many checkouts unpaid as allowed."""
+
+    code = "too_many_payments"
+    sentence = "Too many of your top-ups wait to be paid. Pay one of them, or let them expire."
 
 
 class RevisionCooldown(TooMany):

@@ -112,14 +112,21 @@ INSERT INTO transfer_routes VALUES
     ('hold', 'wallet', 'escrow'),
     ('refund', 'escrow', 'wallet'),
     ('payout', 'escrow', 'wallet'),
-    ('fee', 'escrow', 'fees');
+    ('fee', 'escrow', 'fees'),
+    ('topup', 'world', 'wallet'),
+    ('withdrawal', 'wallet', 'world'),
+    ('withdrawal_return', 'world', 'wallet');
 
--- The transfers that go another way, or through the escrow of another drop than their own.
+-- The transfers that go another way, through the escrow of another drop than their own, or with another
+-- wallet or amount than their payment's.
 CREATE VIEW misrouted_transfers AS
     SELECT t.id, t.kind, d.kind AS debit_kind, c.kind AS credit_kind
     FROM transfers t JOIN accounts d ON d.id = t.debit_id JOIN accounts c ON c.id = t.credit_id
     WHERE (t.kind, d.kind, c.kind) NOT IN (SELECT kind, debit_kind, credit_kind FROM transfer_routes)
-        OR coalesce(d.job_id, c.job_id) IS DISTINCT FROM t.job_id;
+        OR coalesce(d.job_id, c.job_id) IS DISTINCT FROM t.job_id
+        OR t.payment_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM payments p WHERE p.id = t.payment_id AND p.amount_cents = t.amount_cents
+                AND p.user_id = coalesce(d.user_id, c.user_id));
 
 CREATE FUNCTION transfers_post() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -187,6 +194,92 @@ CREATE CONSTRAINT TRIGGER transfers_escrow AFTER INSERT ON transfers
 INSERT INTO accounts (id, kind) VALUES
     ('00000000-0000-7000-8000-000000000001', 'world'), -- where money comes from: minus what came in
     ('00000000-0000-7000-8000-000000000002', 'fees');
+
+-- Payments ----------------------------------------------------------------------------------
+
+-- The moves of payments.py, as data. Late money still counts, and a transfer may come back.
+CREATE TABLE payment_transitions (
+    kind text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    PRIMARY KEY (kind, from_state, to_state)
+);
+INSERT INTO payment_transitions VALUES
+    ('topup', 'requested', 'pending'),
+    ('topup', 'requested', 'succeeded'),
+    ('topup', 'requested', 'failed'),
+    ('topup', 'pending', 'succeeded'),
+    ('topup', 'pending', 'failed'),
+    ('topup', 'failed', 'succeeded'),
+    ('withdrawal', 'requested', 'pending'),
+    ('withdrawal', 'requested', 'succeeded'),
+    ('withdrawal', 'requested', 'failed'),
+    ('withdrawal', 'pending', 'succeeded'),
+    ('withdrawal', 'pending', 'failed'),
+    ('withdrawal', 'succeeded', 'failed');
+
+CREATE FUNCTION payments_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state NOT IN ('requested', 'pending') THEN
+            RAISE EXCEPTION 'no payment begins as %', NEW.state
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_transition';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.state <> OLD.state AND NOT EXISTS (
+        SELECT FROM payment_transitions
+        WHERE kind = OLD.kind AND from_state = OLD.state AND to_state = NEW.state
+    ) THEN
+        RAISE EXCEPTION 'a % never goes from % to %', OLD.kind, OLD.state, NEW.state
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_transition';
+    END IF;
+    IF (NEW.id, NEW.user_id, NEW.kind, NEW.rail, NEW.amount_cents, NEW.automatic)
+       IS DISTINCT FROM (OLD.id, OLD.user_id, OLD.kind, OLD.rail, OLD.amount_cents, OLD.automatic)
+    THEN
+        RAISE EXCEPTION 'the terms of payment % are frozen', OLD.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_frozen';
+    END IF;
+    IF NEW.state <> OLD.state THEN
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER payments_guard BEFORE INSERT OR UPDATE ON payments
+    FOR EACH ROW EXECUTE FUNCTION payments_guard();
+
+-- The payments whose transfers are not those of their state.
+CREATE VIEW unsettled_payments AS
+    SELECT p.id, p.kind, p.state, t.kinds
+    FROM payments p CROSS JOIN LATERAL (
+        SELECT array_agg(t.kind ORDER BY t.kind) AS kinds FROM transfers t WHERE t.payment_id = p.id
+    ) t
+    WHERE t.kinds IS DISTINCT FROM CASE
+        WHEN p.kind = 'topup' AND p.state = 'succeeded' THEN ARRAY['topup']
+        WHEN p.kind = 'topup' THEN NULL
+        WHEN p.state = 'failed' THEN ARRAY['withdrawal', 'withdrawal_return']
+        ELSE ARRAY['withdrawal']
+    END;
+
+-- At commit, state and transfers agree: a top-up has come in or not, a withdrawal is out or back.
+CREATE FUNCTION payment_agrees() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    payment uuid;
+BEGIN
+    IF TG_TABLE_NAME = 'payments' THEN payment := NEW.id; ELSE payment := NEW.payment_id; END IF;
+    IF EXISTS (SELECT FROM unsettled_payments WHERE id = payment) THEN
+        RAISE EXCEPTION 'payment % and its transfers disagree', payment
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_agrees';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER payments_transfers AFTER INSERT OR UPDATE OF state ON payments
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION payment_agrees();
+CREATE CONSTRAINT TRIGGER transfers_payment AFTER INSERT ON transfers
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.payment_id IS NOT NULL) EXECUTE FUNCTION payment_agrees();
+
+CREATE TRIGGER payment_notices_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_notices
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- Files -------------------------------------------------------------------------------------
 
@@ -304,6 +397,9 @@ UNION ALL
 UNION ALL
     SELECT 'own_drop', format('the sender of drop %s competes in it', j.id)
     FROM jobs j JOIN submissions s ON s.job_id = j.id AND s.user_id = j.sender_id
+UNION ALL
+    SELECT 'payment_disagrees', format('%s %s is %s with the transfers %s', kind, id, state, kinds)
+    FROM unsettled_payments
 UNION ALL
     SELECT 'owes_nothing', format('drop %s is %s and no task is due for it', id, status)
     FROM jobs WHERE ended_at IS NULL AND due_at IS NULL;

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from models.errors import InsufficientBalance
 from models.ids import uuid7
-from models.schema import Account, Drop, Transfer
+from models.schema import Account, Drop, Payment, Transfer
 
 WORLD = UUID("00000000-0000-7000-8000-000000000001")
 FEES = UUID("00000000-0000-7000-8000-000000000002")
+INCOMING = ("credit", "topup")  # kinds of transfers that bring money in from outside
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,13 @@ def history(session: Session, user_id: UUID, limit: int, offset: int = 0) -> lis
         .limit(limit)
         .offset(offset)
     )
-    return [
-        Entry(t, t.amount_cents if t.credit_id == wallet else -t.amount_cents) for t in session.scalars(query)
-    ]
+    return [entry(transfer, wallet) for transfer in session.scalars(query)]
+
+
+def entry(transfer: Transfer, wallet: UUID) -> Entry:
+    """A transfer as this wallet sees it."""
+    came_in = transfer.credit_id == wallet
+    return Entry(transfer, transfer.amount_cents if came_in else -transfer.amount_cents)
 
 
 def credit(session: Session, user_id: UUID, cents: int, key: str) -> bool:
@@ -121,6 +126,21 @@ def release(session: Session, drop: Drop, winner_id: UUID) -> None:
         _leave_escrow(session, drop, "fee", FEES, drop.fee_cents)
 
 
+def bring_in(session: Session, payment: Payment) -> None:
+    """Credit a top-up that has succeeded."""
+    _cross(session, "topup", payment, WORLD, _wallet(session, payment.user_id))
+
+
+def send_out(session: Session, payment: Payment) -> None:
+    """Debit a withdrawal: its money is out of the wallet before any rail hears of it."""
+    _cross(session, "withdrawal", payment, _wallet(session, payment.user_id), WORLD)
+
+
+def bring_back(session: Session, payment: Payment) -> None:
+    """Return a withdrawal that has failed."""
+    _cross(session, "withdrawal_return", payment, WORLD, _wallet(session, payment.user_id))
+
+
 def balances(session: Session) -> dict[str, int]:
     """Cents by owner; the escrows of all drops together, fees and the world by their kind."""
     rows = session.execute(
@@ -130,14 +150,19 @@ def balances(session: Session) -> dict[str, int]:
     return {owner: cents for owner, cents in rows}  # noqa: C416
 
 
+def violations(session: Session) -> list[Violation]:
+    """What breaks a promise about money, over all rows; an empty list is the good news."""
+    rows = session.execute(text("SELECT rule, detail FROM audit_violations"))
+    return [Violation(rule, detail) for rule, detail in rows]
+
+
 def audit(session: Session) -> Audit:
-    """Check every promise about money over all rows; an empty list of violations is the good news."""
-    violations = session.execute(text("SELECT rule, detail FROM audit_violations"))
+    """Check every promise about money, and sum up all accounts."""
     totals = session.execute(
         text("SELECT kind, sum(balance_cents)::bigint FROM audit_accounts GROUP BY kind")
     )
     return Audit(
-        violations=[Violation(rule, detail) for rule, detail in violations],
+        violations=violations(session),
         totals={kind: cents for kind, cents in totals},  # noqa: C416
         transfers=session.scalars(select(func.count()).select_from(Transfer)).one(),
     )
@@ -152,6 +177,11 @@ def _leave_escrow(session: Session, drop: Drop, kind: str, to: UUID, cents: int)
     _transfer(session, f"{kind}:{drop.id}", kind, escrow, to, cents, drop.id)
 
 
+def _cross(session: Session, kind: str, payment: Payment, debit: UUID, credit_to: UUID) -> None:
+    key = f"{kind}:{payment.id}"
+    _transfer(session, key, kind, debit, credit_to, payment.amount_cents, payment_id=payment.id)
+
+
 def _transfer(
     session: Session,
     key: str,
@@ -160,6 +190,7 @@ def _transfer(
     credit_to: UUID,
     cents: int,
     job_id: UUID | None = None,
+    payment_id: UUID | None = None,
 ) -> bool:
     """Post one transfer; False where its key has been posted before."""
     statement = insert(Transfer).values(
@@ -170,6 +201,7 @@ def _transfer(
         debit_id=debit,
         credit_id=credit_to,
         amount_cents=cents,
+        payment_id=payment_id,
     )
     once = statement.on_conflict_do_nothing(index_elements=["key"]).returning(Transfer.id)
     return session.execute(once).one_or_none() is not None

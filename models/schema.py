@@ -41,6 +41,9 @@ Cents = Annotated[int, mapped_column(BigInteger)]
 
 _NOW = text("clock_timestamp()")
 _IN_USE = text("state IN ('held', 'submitted')")
+# Kinds of transfers: between wallets and escrows, and between wallets and the world over a rail.
+_OF_DROPS = ("hold", "refund", "payout", "fee")
+_OF_PAYMENTS = ("topup", "withdrawal", "withdrawal_return")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -399,13 +402,21 @@ class Transfer(Base):
 
     __tablename__ = "transfers"
     __table_args__ = (
-        CheckConstraint("kind IN ('credit', 'hold', 'refund', 'payout', 'fee')", name="kind"),
-        CheckConstraint("(kind = 'credit') = (job_id IS NULL)", name="job"),
+        CheckConstraint(_one_of("kind", (*_OF_DROPS, "credit", *_OF_PAYMENTS)), name="kind"),
+        CheckConstraint(f"({_one_of('kind', _OF_DROPS)}) = (job_id IS NOT NULL)", name="job"),
+        CheckConstraint(f"({_one_of('kind', _OF_PAYMENTS)}) = (payment_id IS NOT NULL)", name="payment"),
         CheckConstraint("amount_cents > 0", name="amount"),
         CheckConstraint("debit_id <> credit_id", name="sides"),
         Index("transfers_one_hold", "job_id", unique=True, postgresql_where=text("kind = 'hold'")),
         Index(
             "transfers_one_end", "job_id", unique=True, postgresql_where=text("kind IN ('payout', 'refund')")
+        ),
+        Index(
+            "transfers_of_payment",
+            "payment_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("payment_id IS NOT NULL"),
         ),
         Index("transfers_debit", "debit_id", "id"),
         Index("transfers_credit", "credit_id", "id"),
@@ -419,6 +430,91 @@ class Transfer(Base):
     credit_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     amount_cents: Mapped[Cents]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    payment_id: Mapped[UUID | None] = mapped_column(ForeignKey("payments.id"))
+
+
+class Payment(Base):
+    """Money on its way between a wallet and the world, over a rail such as a card or a bank.
+
+    The row is the outbox too: while it is `requested` the rail has still to be told, from `due_at` on.
+    Its transfers agree with its state at each commit: guards.sql.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("kind IN ('topup', 'withdrawal')", name="kind"),
+        CheckConstraint("state IN ('requested', 'pending', 'succeeded', 'failed')", name="state"),
+        CheckConstraint("rail IN ('sandbox', 'stripe')", name="rail"),
+        CheckConstraint("amount_cents > 0", name="amount"),
+        CheckConstraint("NOT (automatic AND kind <> 'topup')", name="automatic"),
+        CheckConstraint("(state = 'failed') = (failure_reason IS NOT NULL)", name="failure"),
+        CheckConstraint("state <> 'requested' OR due_at IS NOT NULL", name="owed"),
+        Index("payments_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("payments_of_user", "user_id", "id"),
+        # One automatic top-up of a user at a time, or a slow rail would charge a card again and again.
+        Index(
+            "payments_one_automatic",
+            "user_id",
+            unique=True,
+            postgresql_where=text("automatic AND state IN ('requested', 'pending')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str]
+    state: Mapped[str]
+    rail: Mapped[str]
+    amount_cents: Mapped[Cents]
+    automatic: Mapped[bool] = mapped_column(server_default=text("false"))
+    reference: Mapped[str | None]  # what the rail calls it
+    checkout_url: Mapped[str | None]  # where a person pays
+    failure_reason: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))  # how often the rail was told
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class PaymentNotice(Base):
+    """Something a rail told of a payment, kept so that it counts once however often it is delivered."""
+
+    __tablename__ = "payment_notices"
+    __table_args__ = (Index("payment_notices_of_payment", "payment_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # the rail's own name of the event
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"))
+    kind: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class PaymentProfile(Base):
+    """What a rail calls a user: whom it charges, and where it pays out to. Never a card or bank number."""
+
+    __tablename__ = "payment_profiles"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    customer: Mapped[str | None]
+    payment_method: Mapped[str | None]
+    payout_account: Mapped[str | None] = mapped_column(unique=True)
+    payout_ready: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class AutoTopup(Base):
+    """A user's wish that the wallet fills itself; there is none until they make it."""
+
+    __tablename__ = "auto_topups"
+    __table_args__ = (
+        CheckConstraint("threshold_cents >= 0 AND amount_cents > 0", name="amounts"),
+        Index("auto_topups_enabled", "user_id", postgresql_where=text("enabled")),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    enabled: Mapped[bool]
+    threshold_cents: Mapped[Cents]
+    amount_cents: Mapped[Cents]
+    failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))  # in a row
+    rests_until: Mapped[datetime | None]  # after a failure
 
 
 class Heartbeat(Base):

@@ -132,6 +132,29 @@ class Settings(BaseSettings):
     def _upper(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
 
+    payments: Literal["sandbox", "stripe"] = Field(
+        "sandbox",
+        description="Rail of top-ups and withdrawals: `sandbox` (play money, at once) or `stripe`.",
+    )
+    stripe_secret_key: str | None = Field(
+        None,
+        validation_alias="STRIPE_SECRET_KEY",
+        repr=False,
+        description="Stripe's API key; without it what needs Stripe answers 503.",
+    )
+    stripe_webhook_secret: str | None = Field(
+        None,
+        validation_alias="STRIPE_WEBHOOK_SECRET",
+        repr=False,
+        description="Secret of the Stripe endpoint `/api/stripe/webhook`; only what it signed is believed.",
+    )
+    stripe_api_url: str | None = Field(
+        None, description="Another address of Stripe's API, such as a local double. Unset: Stripe's own."
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Where people reach this server; Stripe sends them back there."
+    )
+
     @field_validator("database_url")
     @classmethod
     def _psycopg2(cls, url: str | None) -> str | None:

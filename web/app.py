@@ -14,8 +14,9 @@ from web.jobs import jobs
 from web.keys import keys
 from web.metrics import metrics
 from web.ops import ops
+from web.trust import trust
 from web.users import users
-from web.wallet import wallet
+from web.wallet import notices, wallet
 
 
 def create_app() -> Flask:
@@ -29,6 +30,6 @@ def create_app() -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     for common in (journal, headers, cors, limits, auth, errors):
         common.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops, metrics):
+    for part in (jobs, board, home, users, keys, agents, wallet, notices, trust, docs, ops, metrics):
         app.register_blueprint(part.blueprint)
     return app

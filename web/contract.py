@@ -1,7 +1,7 @@
 """Typed routes: what a route takes and gives is said once, and drives validation, answers and OpenAPI.
 
-A view names what it needs among `session`, `body` and `query`; the path's parameters come too. It runs
-inside one transaction, which commits before its answer leaves. What it returns is the answer.
+A view names what it needs among `session`, `body`, `query` and `prepared`; the path's parameters come too.
+It runs inside one transaction, which commits before its answer leaves. What it returns is the answer.
 """
 
 import hashlib
@@ -68,6 +68,7 @@ class Route:
     cached: bool | Volatile  # answers carry an ETag, which leaves these fields out
     media_type: str
     multipart: dict[str, Any] | None  # the schema of a form, for the one route that takes files
+    prepare: Callable[[Any], Any] | None  # what is slow or foreign, done before the transaction
     headers: dict[str, str] = field(
         default_factory=dict
     )  # further headers of the answer: name and what it says
@@ -124,6 +125,7 @@ class Routes:
         cached: bool | Volatile = False,
         media_type: str = "application/json",
         multipart: dict[str, Any] | None = None,
+        prepare: Callable[[Any], Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Callable[[View], View]:
         """Make the decorated view answer `method` `path`.
@@ -143,6 +145,8 @@ class Routes:
                 all the same, as pydantic's `exclude`.
             media_type: of the answer, where it is not JSON.
             multipart: the schema of the form that the view reads by itself.
+            prepare: called with the body before the transaction, for what is slow or foreign; the view gets
+                what it returns as `prepared`.
             headers: further headers of the answer, with what each says.
         """
         scopes = (scope,) if isinstance(scope, str) else scope or ()
@@ -153,7 +157,7 @@ class Routes:
             taken = body or (NoFields if method == "POST" and not multipart else None)
             route = Route(
                 method, full, view, answer, status, also or {}, taken, query, scopes, secret,
-                tuple(refuses), cached, media_type, multipart, headers or {},
+                tuple(refuses), cached, media_type, multipart, prepare, headers or {},
             )  # fmt: skip
             routes.append(route)
             call = _caller_of(route)
@@ -199,14 +203,17 @@ def _caller_of(route: Route) -> Callable[..., Response]:
 
     @wraps(route.view)
     def call(**arguments: Any) -> Response:
-        if route.body:
-            document = _body(route.body)
-            if "body" in wanted:
-                arguments["body"] = document
+        document = _body(route.body) if route.body else None
+        if "body" in wanted:
+            arguments["body"] = document
         if route.query:
             asked = _query(route.query)
             if "query" in wanted:
                 arguments["query"] = asked
+        if route.prepare:
+            if known := replay.known(route.replayable):
+                return known
+            arguments["prepared"] = route.prepare(document)
         with db.transaction() if "session" in wanted else nullcontext() as session:
             if session is None:
                 return respond(route.view(**arguments))

@@ -32,24 +32,29 @@ def offer(session: Session, drop: Drop) -> None:
     """Offer the task that a drop owes now, as soon as this transaction has committed."""
     status, job_id = drop.status, drop.id
     if status in (Status.RANKING, Status.COMPLETED):
-        event.listen(session, "after_commit", lambda _: _offer(status, job_id), once=True)
+        event.listen(session, "after_commit", lambda _: _offer(OWED[status], job_id), once=True)
 
 
-def _offer(status: Status, job_id: UUID) -> None:
+def offer_payment(session: Session, payment_id: UUID) -> None:
+    """Offer to tell the rail of a payment, as soon as this transaction has committed."""
+    event.listen(session, "after_commit", lambda _: _offer("remit", payment_id), once=True)
+
+
+def _offer(task: str, row_id: UUID) -> None:
     _ensure_publisher()
     try:
-        _offers.put_nowait((OWED[status], job_id, logs.bound("request_id")))
+        _offers.put_nowait((task, row_id, logs.bound("request_id")))
     except queue.Full:
-        logger.warning("the broker is slow; drop %s is left to the sweep", job_id)
+        logger.warning("the broker is slow; %s of %s is left to the sweep", task, row_id)
 
 
-def publish(task: str, job_id: UUID, request_id: str | None = None) -> None:
+def publish(task: str, row_id: UUID, request_id: str | None = None) -> None:
     """Send a task now, with the request that caused it. Best effort: an error is logged, never raised."""
     headers = {"request_id": request_id} if request_id else {}
     try:
-        _app.send_task(f"workers.tasks.{task}", (str(job_id),), ignore_result=True, headers=headers)
+        _app.send_task(f"workers.tasks.{task}", (str(row_id),), ignore_result=True, headers=headers)
     except Exception as error:
-        logger.warning("could not send %s for drop %s: %s", task, job_id, error)
+        logger.warning("could not send %s of %s: %s", task, row_id, error)
 
 
 def _ensure_publisher() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Response, g, request
 from sqlalchemy.orm import Session
 
-from models import replay
+from models import db, replay
 from models.errors import Invalid
 from models.replay import Kept
 from web.auth import caller, identity
@@ -23,19 +23,45 @@ def once(session: Session, replayable: bool, effect: Callable[[], Response]) -> 
         Invalid: the key is empty, too long or not printable ASCII.
         IdempotencyInProgress, IdempotencyReused: as `models.replay.recall`.
     """
+    key = _key(replayable)
+    if key is None:
+        return effect()
+    if first := _recalled(session, key):
+        return first
+    response = effect()
+    answer = Kept(response.status_code, response.content_type, response.get_data())
+    replay.keep(session, caller(), key, _fingerprint(), answer)
+    return response
+
+
+def known(replayable: bool) -> Response | None:
+    """The first answer to this request, for a route that does something foreign before its transaction.
+
+    Raises:
+        As `once`.
+    """
+    key = _key(replayable)
+    if key is None:
+        return None
+    with db.transaction() as session:
+        return _recalled(session, key)
+
+
+def _key(replayable: bool) -> str | None:
     key = request.headers.get(HEADER)
     if key is None or not replayable:
-        return effect()
+        return None
     if not (1 <= len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
         message = f"must be 1 to {KEY_MAX} printable ASCII characters"
         raise Invalid(f"Check the header {HEADER}.", errors=[{"field": HEADER, "message": message}])
-    asked = _fingerprint()
-    if kept := replay.recall(session, caller(), key, asked):
-        return Response(kept.body, kept.status, {REPLAYED: "true"}, content_type=kept.content_type)
-    response = effect()
-    answer = Kept(response.status_code, response.content_type, response.get_data())
-    replay.keep(session, caller(), key, asked, answer)
-    return response
+    return key
+
+
+def _recalled(session: Session, key: str) -> Response | None:
+    kept = replay.recall(session, caller(), key, _fingerprint())
+    if kept is None:
+        return None
+    return Response(kept.body, kept.status, {REPLAYED: "true"}, content_type=kept.content_type)
 
 
 def _fingerprint() -> bytes:

@@ -1,4 +1,4 @@
-"""The tasks: a drop's id in, one call of `models`, and what is owed next out.
+"""The tasks: the id of a drop or payment in, one call of `models`, and what is owed next out.
 
 Each is safe to run twice, at once, or late; what it was told beyond the id does not count.
 """
@@ -12,9 +12,12 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from models import db, ratings, settlement
+from models import autotopup, db, ratings, remittance, settlement
+from models.errors import Unavailable
+from models.settings import settings
 from models.states import Status
 from workers import judge as judges
+from workers import rails
 from workers.app import app
 
 logger = logging.getLogger(__name__)
@@ -22,12 +25,12 @@ logger = logging.getLogger(__name__)
 _BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
 
 
-def publish(task: str, job_id: UUID | str) -> None:
+def publish(task: str, row_id: UUID | str) -> None:
     """Send the task of that name, once, best effort: what gets lost the sweep sends again."""
     try:
-        app.tasks[f"workers.tasks.{task}"].delay(str(job_id))
+        app.tasks[f"workers.tasks.{task}"].delay(str(row_id))
     except _BROKER_ERRORS as error:
-        logger.warning("could not send %s for drop %s: %s", task, job_id, error)
+        logger.warning("could not send %s of %s: %s", task, row_id, error)
 
 
 @app.task
@@ -105,6 +108,34 @@ def wipe(job_id: str) -> None:
     """Forget the envVars of a drop that is long over."""
     with db.transaction() as session:
         settlement.wipe(session, UUID(job_id))
+
+
+@app.task
+def remit(payment_id: str) -> None:
+    """Tell the rail of a payment what it owes; what the rail does not answer is due again later."""
+    with db.transaction() as session:
+        order = remittance.owed(session, UUID(payment_id))
+    if order is None:
+        return
+    try:
+        sent = rails.named(order.rail).carry_out(order)  # slow: no transaction is open here
+        notice = rails.read(sent.told) if sent.told else None
+    except rails.Refused as refusal:
+        sent, notice = None, remittance.refused(order, refusal.reason)
+    except Unavailable as trouble:
+        logger.warning("payment %s waits for its rail: %s", payment_id, trouble)
+        return
+    with db.transaction() as session:
+        if sent:
+            remittance.sent(session, order.payment_id, sent.reference)
+        remittance.receive(session, notice)
+
+
+@app.task
+def remit_owed() -> None:
+    """Begin the automatic top-ups that are due, and hand out every payment whose rail has to be told."""
+    autotopup.sweep(settings().payments)
+    remittance.sweep(publish)
 
 
 @app.task

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from models import db, ledger
+from models import db, ledger, payments
 from models.ids import uuid7
 from models.schema import GUARDS
 from models.states import TRANSITIONS, Status
@@ -439,6 +439,12 @@ def _route() -> None:
     )
 
 
+def _payment_disagrees() -> None:
+    with db.transaction() as session:
+        payments.begin_withdrawal(session, person(PRICE).id, PRICE, "sandbox")
+    corrupt("UPDATE payments SET state = 'failed', failure_reason = 'test'")
+
+
 CORRUPTIONS = {
     "sum_zero": _sum_zero,
     "balance_drift": _balance_drift,
@@ -454,6 +460,7 @@ CORRUPTIONS = {
     "own_drop": _own_drop,
     "owes_nothing": _owes_nothing,
     "route": _route,
+    "payment_disagrees": _payment_disagrees,
 }
 
 

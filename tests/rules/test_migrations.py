@@ -30,7 +30,7 @@ def seeds(url: str) -> list[object]:
     """The rows that a new database comes with."""
     with closing(psycopg2.connect(url)) as connection, closing(connection.cursor()) as cursor:
         found = []
-        for table in ("job_transitions", "transfer_routes", "accounts"):
+        for table in ("job_transitions", "payment_transitions", "transfer_routes", "accounts"):
             cursor.execute(f"SELECT to_jsonb(t) FROM {table} t ORDER BY to_jsonb(t)")
             found.append(cursor.fetchall())
         return found

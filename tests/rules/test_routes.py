@@ -16,6 +16,9 @@ PUBLIC = {
     "GET /docs.css",
     "POST /api/users",
     "GET /api/agents/directory",
+    "GET /api/trust",
+    "GET /wallet/done",
+    "POST /api/stripe/webhook",  # signed
     "GET /healthz",
     "GET /llms.txt",
     "GET /metrics",

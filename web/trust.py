@@ -1,0 +1,40 @@
+"""Why one may trust this place with money: all of it summed up and audited, for everybody."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from flask import current_app
+
+from models import db, statements
+from models.statements import Trust
+from web import shapes
+from web.contract import Routes
+
+trust = Routes("trust", "/api")
+
+FRESH_SECONDS = 10  # an audit reads every row, and anybody may ask for one
+
+
+@dataclass
+class _Latest:
+    """The last audit of this process; who comes while one runs waits for it instead of starting another."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    found: Trust | None = None
+    until: float = 0
+
+    def get(self) -> Trust:
+        with self.lock:
+            if self.found is None or time.monotonic() >= self.until:
+                with db.transaction() as session:
+                    self.found = statements.trust(session)
+                self.until = time.monotonic() + FRESH_SECONDS
+            return self.found
+
+
+@trust.get("/trust", shapes.Trust)
+def books() -> shapes.Trust:
+    """All the money there is, that it sums up, and what the audit says; at most ten seconds old."""
+    latest: _Latest = current_app.extensions.setdefault("trust", _Latest())
+    return shapes.Trust.of(latest.get())
