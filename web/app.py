@@ -12,6 +12,7 @@ from web.home import home
 from web.jobs import jobs
 from web.keys import keys
 from web.ops import ops
+from web.uploads import uploads
 from web.users import users
 from web.wallet import wallet
 
@@ -27,7 +28,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops):
+    for part in (jobs, board, home, users, keys, agents, wallet, uploads, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 

@@ -7,7 +7,7 @@ inside one transaction, which commits before its answer leaves. What it returns 
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial, partialmethod, wraps
 from typing import Any, Literal, NoReturn, TypeVar, get_args
@@ -28,6 +28,7 @@ BODY_MAX = 2 * 1024 * 1024  # bytes
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Volatile = dict[str, Any]
+Preparation = Callable[[], AbstractContextManager[Any]]
 View = TypeVar("View", bound=Callable[..., Any])
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,6 +72,7 @@ class Route:
     headers: dict[str, str] = field(
         default_factory=dict
     )  # further headers of the answer: name and what it says
+    prepare: Preparation | None = None  # the slow part, around the transaction
 
     @property
     def waits(self) -> bool:
@@ -125,6 +127,7 @@ class Routes:
         media_type: str = "application/json",
         multipart: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
+        prepare: Preparation | None = None,
     ) -> Callable[[View], View]:
         """Make the decorated view answer `method` `path`.
 
@@ -144,6 +147,8 @@ class Routes:
             media_type: of the answer, where it is not JSON.
             multipart: the schema of the form that the view reads by itself.
             headers: further headers of the answer, with what each says.
+            prepare: what is too slow for a transaction: entered before it begins, left after its end.
+                The view gets what it yields as `prepared`.
         """
         scopes = (scope,) if isinstance(scope, str) else scope or ()
         assert set(scopes) <= set(get_args(Scope))
@@ -153,7 +158,7 @@ class Routes:
             taken = body or (NoFields if method == "POST" and not multipart else None)
             route = Route(
                 method, full, view, answer, status, also or {}, taken, query, scopes, secret,
-                tuple(refuses), cached, media_type, multipart, headers or {},
+                tuple(refuses), cached, media_type, multipart, headers or {}, prepare,
             )  # fmt: skip
             routes.append(route)
             call = _caller_of(route)
@@ -207,13 +212,19 @@ def _caller_of(route: Route) -> Callable[..., Response]:
             asked = _query(route.query)
             if "query" in wanted:
                 arguments["query"] = asked
-        with db.transaction() if "session" in wanted else nullcontext() as session:
-            if session is None:
-                return respond(route.view(**arguments))
+        with route.prepare() if route.prepare else nullcontext() as prepared:
+            if "prepared" in wanted:
+                arguments["prepared"] = prepared
+            return answer(**arguments)
+
+    def answer(**arguments: Any) -> Response:
+        if "session" not in wanted:
+            return respond(route.view(**arguments))
+        with db.transaction() as session:
             arguments["session"] = session
             return replay.once(session, route.replayable, lambda: respond(route.view(**arguments)))
 
-    return conditional(call) if route.cached else call
+    return conditional(call, route.waits) if route.cached else call
 
 
 def _body(model: type[M]) -> M:

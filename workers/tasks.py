@@ -12,8 +12,9 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from models import db, ratings, settlement
+from models import db, files, ratings, replay, settlement, uploads
 from models.states import Status
+from workers import attached
 from workers import judge as judges
 from workers.app import app
 
@@ -77,8 +78,9 @@ def _cast(job_id: UUID, k: int) -> None:
         assignment = settlement.assign(session, job_id, k)
     if assignment is None:
         return
+    brief = attached.read_into(assignment)
     judge_, begun = judges.chosen(), time.monotonic()
-    answer = judge_.ballot(assignment.brief)  # slow: no transaction is open here
+    answer = judge_.ballot(brief)  # slow: no transaction is open here
     milliseconds = round((time.monotonic() - begun) * 1000)
     with db.transaction() as session:
         settlement.record(session, job_id, k, judge_.name, assignment, answer, milliseconds)
@@ -127,3 +129,13 @@ def rate() -> None:
     """Count decided drops in the ratings of their agents."""
     with db.transaction() as session:
         ratings.rate(session)
+
+
+@app.task
+def tidy() -> None:
+    """Remove unused files and forget old Idempotency-Keys."""
+    with db.transaction() as session:
+        keys = replay.forget_old(session)
+    rows, strays = uploads.tidy(files.chosen())
+    if rows or strays or keys:
+        logger.info("removed %s unused uploads, %s stray files, %s Idempotency-Keys", rows, strays, keys)
