@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from urllib.parse import quote
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from flask import Response, g, request
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.formparser import FormDataParser
 
 from models import db, files
 from models import uploads as rules
@@ -114,16 +116,31 @@ def _parcel() -> tuple[Parcel, bytes]:
     """
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType("Send the file as the part `file` of multipart/form-data.")
-    request.max_content_length = UPLOAD_MAX + FORM_ROOM
-    request.max_form_memory_size = FORM_ROOM
-    request.max_form_parts = PARTS_MAX
-    part = _the_file(list(request.files.items(multi=True)))
+    part = _the_file(_parts())
     content = part.stream.read(UPLOAD_MAX + 1)
     if len(content) > UPLOAD_MAX:
         raise RequestEntityTooLarge(f"A file may have at most {UPLOAD_MAX} bytes.")
     if not content:
         raise _invalid("is empty")
     return Parcel.of(part.filename or "", part.content_type or "", content), content
+
+
+def _parts() -> list[tuple[str, FileStorage]]:
+    """The files of the form, in memory: they are small, and a temporary file would outlive a refusal."""
+    request.max_content_length = UPLOAD_MAX + FORM_ROOM  # of this request alone
+    parser = FormDataParser(
+        stream_factory=lambda *_, **__: BytesIO(),
+        max_form_memory_size=FORM_ROOM,
+        max_form_parts=PARTS_MAX,
+        silent=False,
+    )
+    try:
+        _, _, found = parser.parse(
+            request.stream, request.mimetype, request.content_length, request.mimetype_params
+        )
+    except ValueError:
+        raise _invalid("cannot be read: the form is broken") from None
+    return list(found.items(multi=True))
 
 
 def _the_file(parts: list[tuple[str, FileStorage]]) -> FileStorage:
