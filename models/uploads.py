@@ -16,11 +16,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from models import access, db
+from models import access, db, users
 from models.errors import NotFound, UploadQuota
 from models.files import Store
 from models.ids import uuid7
-from models.schema import Attachment, Drop, Upload, User
+from models.schema import Attachment, Drop, Upload
 from models.states import OPENED
 
 UPLOAD_MAX = 5 * 1024 * 1024  # bytes of one file
@@ -61,8 +61,7 @@ def record(session: Session, user_id: UUID, parcel: Parcel) -> Upload:
     Raises:
         UploadQuota: they keep too much that hangs on nothing.
     """
-    # Locks the user: two files may come at once, and only one may fit.
-    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    users.lock(session, user_id)  # two files may come at once, and only one may fit
     kept = select(func.count(), func.coalesce(func.sum(Upload.size), 0), func.min(Upload.created_at))
     count, size, oldest = session.execute(kept.where(Upload.user_id == user_id, ~_paid_for())).one()
     if count >= IDLE_FILES_MAX or size + parcel.size > IDLE_BYTES_MAX:
