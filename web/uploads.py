@@ -25,7 +25,7 @@ from web.contract import Routes
 
 uploads = Routes("uploads", "/api/uploads")
 
-PARTS_MAX = 8  # of a form; one is wanted, and some clients send fields of their own
+PARTS_MAX = 100  # of a form; one is wanted, and some clients send fields of their own
 FORM_ROOM = 64 * 1024  # bytes for everything in a form but the file
 _FORM = {
     "type": "object",
@@ -34,6 +34,7 @@ _FORM = {
         "file": {
             "type": "string",
             "format": "binary",
+            "minLength": 1,
             "description": f"One file with its name and type, at most {UPLOAD_MAX // 1024**2} MiB.",
         }
     },
