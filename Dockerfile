@@ -19,6 +19,8 @@ FROM python:3.14-slim
 # The number is fixed so that volumes and Kubernetes' runAsNonRoot can rely on it.
 RUN groupadd --gid 10001 clorp \
     && useradd --uid 10001 --gid clorp --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin clorp
+# A new volume takes its owner and mode from here.
+RUN install --directory --owner clorp --group clorp --mode 700 /data /data/uploads
 COPY --from=build /opt/clorp /opt/clorp
 # The wheels were compiled to bytecode when they were installed; there is nothing left to write.
 ENV PATH=/opt/clorp/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

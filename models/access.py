@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.errors import NotFound, SendersOnly
 from models.schema import Claim, Drop, Submission
@@ -12,18 +12,20 @@ from models.states import Status
 
 def competes(session: Session, drop: Drop, user_id: UUID) -> bool:
     """Whether the user has a live claim or an entry."""
-    query = select(
-        or_(
-            exists().where(Submission.job_id == drop.id, Submission.user_id == user_id),
-            exists().where(
-                Claim.job_id == drop.id,
-                Claim.user_id == user_id,
-                Claim.state == "held",
-                Claim.expires_at > func.clock_timestamp(),
-            ),
-        )
+    return bool(session.scalar(select(competing(drop.id, user_id))))
+
+
+def competing(job_id: UUID | InstrumentedAttribute[UUID], user_id: UUID) -> ColumnElement[bool]:
+    """The same as part of a query: of one drop, or of those in a column."""
+    return or_(
+        exists().where(Submission.job_id == job_id, Submission.user_id == user_id),
+        exists().where(
+            Claim.job_id == job_id,
+            Claim.user_id == user_id,
+            Claim.state == "held",
+            Claim.expires_at > func.clock_timestamp(),
+        ),
     )
-    return bool(session.scalar(query))
 
 
 def require_sight(session: Session, drop: Drop | None, user_id: UUID) -> Drop:

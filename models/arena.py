@@ -1,14 +1,15 @@
 """What agents do: claim a slot, give it back, hand in an entry."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import agents, db, events, lifecycle, settlement, slots
+from models import agents, attachments, db, events, lifecycle, settlement, slots
+from models.attachments import Names
 from models.errors import (
     AlreadySubmitted,
     CancellationRequested,
@@ -19,7 +20,6 @@ from models.errors import (
     OwnDrop,
     RevisionCooldown,
     TooManyOpenClaims,
-    UnknownFile,
     WindowClosed,
 )
 from models.schema import Claim, Drop, Submission
@@ -28,7 +28,6 @@ from models.states import Status
 from models.texts import NOT_BLANK, Storable
 
 TEXT_MAX = 100_000  # characters
-FILES_MAX = 5
 NO_SHOW_WINDOW = timedelta(hours=1)
 NO_SHOW_PAUSE = timedelta(minutes=10)
 
@@ -49,9 +48,7 @@ class Entry(BaseModel):
     )
 
     text: Annotated[Storable, Field(max_length=TEXT_MAX, examples=["1. Rhine\n2. Danube\n3. Volga"])] = ""
-    files: list[Any] = Field(
-        default_factory=list, max_length=FILES_MAX, validation_alias=AliasChoices("files", "attachments")
-    )
+    files: Names = Field(default_factory=list, validation_alias=AliasChoices("files", "attachments"))
     agent_id: Annotated[UUID | None, Field(strict=False)] = Field(None, alias="agentId")
 
 
@@ -113,27 +110,27 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
     """Hand in an entry, or replace it; the last of a full set closes the window at once.
 
     Raises:
-        Invalid, UnknownFile: nothing handed in, or not the caller's file.
+        Invalid, UnknownFile: nothing handed in, too much, or not the caller's files.
         NotFound, OwnDrop, AgentNotYours: as `claim`.
         WindowClosed, ArenaFull, CancellationRequested: too late.
         RevisionCooldown: revised a moment ago.
     """
-    if entry.files:
-        raise UnknownFile
-    if not entry.text.strip():
+    if not entry.text.strip() and not entry.files:
         raise Invalid("An entry needs text or files.", errors=[{"field": "text", "message": "is missing"}])
     drop, at, agent = _enter(session, user_id, job_id, entry.agent_id)
     if drop.status is not Status.OPEN or at >= _closes(drop):
         raise WindowClosed(job_status=drop.status)
+    files = attachments.named(session, user_id, entry.files, "files")
     slots.expire(session, drop, at)
     query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
     submission = session.scalars(query).one_or_none()
     if submission:
-        news = _revise(submission, entry, at)
+        news = _revise(submission, entry, attachments.of_entry(session, submission.id) != files, at)
     else:
         submission, news = _first(session, drop, user_id, agent, entry, at), True
     session.flush()
     if news:
+        attachments.attach(session, files, drop, submission)
         who, revision = str(submission.agent_id), submission.revision
         events.tell(session, "submission.received", job_id, agent_id=who, revision=revision)
     settlement.settle_window(session, drop, at)
@@ -181,9 +178,9 @@ def _first(
     return submission
 
 
-def _revise(submission: Submission, entry: Entry, at: datetime) -> bool:
+def _revise(submission: Submission, entry: Entry, other_files: bool, at: datetime) -> bool:
     """Replace an entry; False where it is the same."""
-    if submission.body == entry.text:
+    if submission.body == entry.text and not other_files:
         return False
     ready_at = submission.revised_at + timedelta(seconds=settings().revision_cooldown_seconds)
     if at < ready_at:

@@ -27,8 +27,9 @@
     ├── TooMany             come back in `retry_after` seconds
     │   ├── TooManyOpenClaims, TooManyPending, TooManyPayments
     │   ├── ClaimCooldown, RevisionCooldown
-    │   └── RateLimited
+    │   └── RateLimited, UploadQuota
     └── Unavailable         the server lacks something; not your fault
+        └── FileLost
 
 Codes are contract, sentences are not. What number HTTP gives each family stands in `web.errors`.
 """
@@ -353,8 +354,25 @@ class RateLimited(TooMany):
     sentence = "You ask too often. Wait for `retry_after` seconds, and watch the header RateLimit."
 
 
+class UploadQuota(TooMany):
+    """The caller keeps as many files that hang on nothing as allowed."""
+
+    code = "upload_quota"
+    sentence = (
+        "You keep as many unused uploads as allowed. Use them in a drop or an entry; "
+        "what hangs on nothing is removed after a day."
+    )
+
+
 class Unavailable(ClorpError):
     """Something the server needs is missing or away."""
 
     code = "unavailable"
     sentence = "The service is not available at the moment."
+
+
+class FileLost(Unavailable):
+    """The bytes of an upload are not in the store."""
+
+    code = "file_lost"
+    sentence = "The content of this file is missing from the server's store; tell its operator."

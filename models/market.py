@@ -1,20 +1,20 @@
 """What senders do: ask for an estimate, post a drop, pay for it, call it off."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import access, db, ledger, lifecycle, settlement, vault
+from models import access, attachments, db, ledger, lifecycle, settlement, vault
+from models.attachments import Names
 from models.errors import (
     DropEnded,
     InsufficientBalance,
     NotCancellable,
     TooManyPending,
-    UnknownFile,
 )
 from models.grades import Grade
 from models.packs import DEFAULT_BOUNTY_CENTS, Pack
@@ -63,7 +63,7 @@ class Draft(BaseModel):
         repr=False,
         json_schema_extra={"additionalProperties": False},  # beside the pattern of the names
     )
-    attachments: list[Any] = Field(default_factory=list, max_length=5)
+    attachments: Names = Field(default_factory=list)
     pack: Pack = "wild"
     price_cents: int | None = None
     time_limit_seconds: int | None = None
@@ -91,29 +91,34 @@ class Posted:
     shortfall: InsufficientBalance | None
 
 
-def estimate(draft: Draft) -> Estimate:
+def estimate(session: Session, sender_id: UUID, draft: Draft) -> Estimate:
     """Price, time and title of a draft. Stores nothing.
 
     Raises:
-        UnknownFile: an attachment is not an upload of the caller.
+        UnknownFile: an attachment is not an upload of the sender.
+        Invalid: an attachment is named twice, or all together are too large.
     """
-    if draft.attachments:
-        raise UnknownFile
+    attachments.named(session, sender_id, draft.attachments, "attachments")
+    return price(draft)
+
+
+def price(draft: Draft) -> Estimate:
+    """Price, time and title of a draft, whatever files it names."""
     rules = settings()
     wish = DEFAULT_BOUNTY_CENTS[draft.pack] if draft.price_cents is None else draft.price_cents
-    price = min(max(wish, rules.price_min_cents), rules.price_max_cents)
+    cents = min(max(wish, rules.price_min_cents), rules.price_max_cents)
     seconds = (
         rules.time_limit_default_seconds if draft.time_limit_seconds is None else draft.time_limit_seconds
     )
-    fee = price * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
+    fee = cents * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
     return Estimate(
         draft=draft,
         title=draft.prompt.strip().splitlines()[0].strip()[:TITLE_MAX],
-        price_cents=price,
-        fee_cents=min(fee, price - 1),
+        price_cents=cents,
+        fee_cents=min(fee, cents - 1),
         time_limit_seconds=min(max(seconds, rules.time_limit_min_seconds), rules.time_limit_max_seconds),
         max_claims=rules.max_claims,
-        price_clamped=price != wish,
+        price_clamped=cents != wish,
     )
 
 
@@ -123,10 +128,11 @@ def post(session: Session, sender_id: UUID, draft: Draft) -> Posted:
     Where the wallet does not cover it, the drop waits as `pending_payment`.
 
     Raises:
-        UnknownFile: as `estimate`.
+        UnknownFile, Invalid: as `estimate`.
         TooManyPending: it would wait, and too many of this sender's do already; nothing is stored.
     """
-    terms = estimate(draft)
+    files = attachments.named(session, sender_id, draft.attachments, "attachments")
+    terms = price(draft)
     funds = ledger.available(session, sender_id)  # locks the wallet: what follows is one decision
     if funds < terms.price_cents:
         _require_room_for_pending(session, sender_id)
@@ -147,6 +153,7 @@ def post(session: Session, sender_id: UUID, draft: Draft) -> Posted:
     lifecycle.begin(drop, at)
     session.add(drop)
     session.flush()
+    attachments.attach(session, files, drop)
     try:
         _open(session, drop)
     except InsufficientBalance as shortfall:

@@ -39,8 +39,14 @@ class Settings(BaseSettings):
     )
     data: Path = Field(
         default_factory=_default_data,
-        description="Folder of the embedded servers and generated secrets; `~/.clorp/data`, "
+        description="Folder of the embedded servers, uploads and generated secrets; `~/.clorp/data`, "
         "for root `/var/lib/clorp`, which PostgreSQL's own user can enter.",
+    )
+    uploads: str | None = Field(
+        None,
+        pattern=r"^s3://[^/\s]+(/\S*)?$",
+        description="Bucket for uploaded files, `s3://bucket/prefix`, with `AWS_…` variables as obstore "
+        "reads them and the extra `s3` installed. Unset: the folder `uploads` in `CLORP_DATA`.",
     )
     database_pool: int = Field(
         20, ge=1, description="Database connections one process keeps at most; web runs 32 threads on them."

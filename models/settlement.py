@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from random import Random
 from typing import cast
@@ -18,9 +18,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import db, events, ledger, lifecycle, slots
+from models import attachments, db, events, ledger, lifecycle, slots
 from models.grades import Brief, Candidate, Opinion, aggregate, meets, quorum
-from models.schema import Ballot, Drop, Heartbeat, Submission
+from models.schema import Ballot, Drop, Heartbeat, Submission, Upload
 from models.states import TERMINAL, Status
 
 SWEEP_BATCH = 500  # drops one sweep hands out at most; the next is a second away
@@ -32,11 +32,17 @@ _LABELS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that look alike
 
 @dataclass(frozen=True)
 class Assignment:
-    """One ballot to be cast: what the judge reads, and which entry each label stands for."""
+    """One ballot to be cast: what the judge reads, and which entry each label stands for.
+
+    `files`: what hangs on the entries, by label; their content is not here. `attempts`: how often the
+    drop was handed out to be judged.
+    """
 
     brief: Brief
     entries: dict[str, UUID]
     input_hash: str
+    files: dict[str, list[Upload]] = field(default_factory=dict)
+    attempts: int = 0
 
 
 # Closing -------------------------------------------------------------------------------------
@@ -131,11 +137,26 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
         pack=drop.pack,
         candidates=tuple(Candidate(label, entry.body) for label, entry in zip(labels, order, strict=True)),
     )
+    hanging = attachments.of_entries(session, job_id)
+    files = {label: hanging[e.id] for label, e in zip(labels, order, strict=True) if e.id in hanging}
     return Assignment(
         brief=brief,
         entries={label: entry.id for label, entry in zip(labels, order, strict=True)},
-        input_hash=hashlib.sha256(json.dumps(asdict(brief), sort_keys=True).encode()).hexdigest(),
+        input_hash=_input_hash(brief, files),
+        files=files,
+        attempts=drop.attempts,
     )
+
+
+def _input_hash(brief: Brief, files: dict[str, list[Upload]]) -> str:
+    """Of all that goes in: the brief, and of each file what it is called, what it is and its own hash."""
+    whole = asdict(brief)
+    if files:
+        whole["files"] = {
+            label: [[file.name, file.content_type, file.sha256.hex()] for file in hanging]
+            for label, hanging in files.items()
+        }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def record(

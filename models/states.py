@@ -26,6 +26,7 @@ TRANSITIONS: dict[Status, tuple[Status, ...]] = {
 }
 
 TERMINAL = tuple(status for status, following in TRANSITIONS.items() if not following)
+OPENED = (Status.COMPLETED, Status.VERIFIED)  # entries may be read by those who paid for them
 FUNDED = (Status.OPEN, Status.RANKING, Status.COMPLETED)  # the escrow holds exactly the bounty
 
 # The drop row is the outbox: a drop in this state owes this task, from its `due_at` on.

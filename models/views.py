@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from models import access, db, vault
+from models import access, attachments, db, vault
 from models.errors import NotFound
 from models.packs import Pack
 from models.paging import Key, Page, Stretch, page
-from models.schema import Agent, Attachment, Claim, Drop, Submission, Transfer, Upload, User
+from models.schema import Agent, Claim, Drop, Submission, Transfer, Upload, User
 from models.states import Status
 
 _NEWEST = [Key(Drop.id, descending=True)]
@@ -176,7 +176,7 @@ def own_submission(session: Session, user_id: UUID, job_id: UUID) -> Submission:
 
 def files_of(session: Session, entry: Submission) -> list[Upload]:
     """The files of an entry, in its author's order."""
-    return _files(session, Attachment.submission_id == entry.id)
+    return attachments.of_entry(session, entry.id)
 
 
 def status(session: Session, user_id: UUID) -> list[StatusRow]:
@@ -230,11 +230,6 @@ def _job_view(session: Session, row: Any, user_id: UUID) -> JobView:
         entries,
         winner,
         env_vars=vault.unseal(drop.env_vars) if shown else None,
-        files=_files(session, Attachment.job_id == drop.id, Attachment.submission_id.is_(None)),
+        files=attachments.of_drop(session, drop.id),
         winner_files=files_of(session, winner) if winner else [],
     )
-
-
-def _files(session: Session, *where: ColumnElement[bool]) -> list[Upload]:
-    query = select(Upload).join(Attachment, Attachment.upload_id == Upload.id).where(*where)
-    return list(session.scalars(query.order_by(Attachment.position)))

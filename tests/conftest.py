@@ -48,11 +48,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database, in use by this process; gives its URL."""
     name = f"test_{uuid4().hex}"
     _sql(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
     monkeypatch.setenv("CLORP_ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    monkeypatch.setenv("CLORP_DATA", str(tmp_path / "clorp"))  # made by what writes there first
     yield _use(name)
     _leave()
     _sql(f"DROP DATABASE {name} WITH (FORCE)")

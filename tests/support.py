@@ -10,11 +10,24 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from models import accounts, arena, db, ledger, market, settlement
+from models import accounts, arena, db, files, ledger, market, settlement, uploads
 from models.arena import Entry
 from models.market import Draft
-from models.schema import Account, Agent, ApiKey, Ballot, Claim, Drop, Submission, Transfer, User
+from models.schema import (
+    Account,
+    Agent,
+    ApiKey,
+    Attachment,
+    Ballot,
+    Claim,
+    Drop,
+    Submission,
+    Transfer,
+    Upload,
+    User,
+)
 from models.states import Status
+from models.uploads import Parcel
 
 R = TypeVar("R")
 
@@ -55,9 +68,28 @@ def claim(who: Person, job_id: UUID) -> None:
         arena.claim(session, who.id, job_id)
 
 
-def submit(who: Person, job_id: UUID, body: str = "Rhine, Nile, Amazon.") -> Submission:
+def submit(who: Person, job_id: UUID, body: str = "Rhine, Nile, Amazon.", **entry: Any) -> Submission:
     with db.transaction() as session:
-        return arena.submit(session, who.id, job_id, Entry(text=body))[0]
+        return arena.submit(session, who.id, job_id, Entry(text=body, **entry))[0]
+
+
+def bring(
+    who: Person, content: bytes = b"Rhine", name: str = "notes.md", content_type: str = "text/markdown"
+) -> str:
+    """An upload: its bytes in the store, its row beside them; gives its key."""
+    parcel = Parcel.of(name, content_type, content)
+    files.chosen().put(parcel.key, content)
+    with db.transaction() as session:
+        return str(uploads.record(session, who.id, parcel).id)
+
+
+def age_uploads(hours: float = 25) -> None:
+    """Make every upload so much older."""
+    with db.transaction() as session:
+        session.execute(
+            text("UPDATE uploads SET created_at = created_at - CAST(:age AS interval)"),
+            {"age": f"{hours} hours"},
+        )
 
 
 def drop(job_id: UUID) -> Drop:
@@ -141,7 +173,7 @@ def at_once(calls: list[Callable[[], R]]) -> list[R | Exception]:
 
 def books() -> dict[str, list[str]]:
     """Every row that says who did what and who owns what, as text, table by table."""
-    tables = (User, ApiKey, Agent, Drop, Claim, Submission, Ballot, Account, Transfer)
+    tables = (User, ApiKey, Agent, Drop, Claim, Submission, Ballot, Account, Transfer, Upload, Attachment)
     with db.transaction() as session:
         return {
             table.__tablename__: sorted(session.scalars(text(f"SELECT t::text FROM {table.__tablename__} t")))

@@ -15,6 +15,7 @@ from web.keys import keys
 from web.metrics import metrics
 from web.ops import ops
 from web.trust import trust
+from web.uploads import uploads
 from web.users import users
 from web.wallet import notices, wallet
 
@@ -30,6 +31,6 @@ def create_app() -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     for common in (journal, headers, cors, limits, auth, errors):
         common.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, notices, trust, docs, ops, metrics):
+    for part in (jobs, board, home, users, keys, agents, wallet, uploads, notices, trust, docs, ops, metrics):
         app.register_blueprint(part.blueprint)
     return app

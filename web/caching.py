@@ -13,15 +13,15 @@ from web import watch
 WAIT_MAX = 25  # seconds; below the timeouts of what usually stands between
 
 
-def conditional(call: Callable[..., Response]) -> Callable[..., Response]:
-    """Let `call`, whose answers carry an ETag, answer 304, and wait for another answer where that is asked.
+def conditional(call: Callable[..., Response], waits: bool) -> Callable[..., Response]:
+    """Let `call`, whose answers carry an ETag, answer 304, and if it `waits` wait for another answer.
 
     Who sends `If-None-Match` waits for something newer than that, else for something newer than now.
     """
 
     @wraps(call)
     def answer(**arguments: Any) -> Response:
-        seconds = _seconds()
+        seconds = _seconds() if waits else 0
         response = _later(call, arguments, seconds) if seconds else call(**arguments)
         response.make_conditional(request)  # a 304 where the client has it already
         return response

@@ -7,7 +7,7 @@ It runs inside one transaction, which commits before its answer leaves. What it 
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial, partialmethod, wraps
 from typing import Any, Literal, NoReturn, TypeVar, get_args
@@ -28,6 +28,7 @@ BODY_MAX = 2 * 1024 * 1024  # bytes
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Volatile = dict[str, Any]
+Preparation = Callable[[Any], AbstractContextManager[Any]]  # of the body
 View = TypeVar("View", bound=Callable[..., Any])
 M = TypeVar("M", bound=BaseModel)
 
@@ -68,10 +69,10 @@ class Route:
     cached: bool | Volatile  # answers carry an ETag, which leaves these fields out
     media_type: str
     multipart: dict[str, Any] | None  # the schema of a form, for the one route that takes files
-    prepare: Callable[[Any], Any] | None  # what is slow or foreign, done before the transaction
     headers: dict[str, str] = field(
         default_factory=dict
     )  # further headers of the answer: name and what it says
+    prepare: Preparation | None = None  # the slow part, around the transaction
 
     @property
     def waits(self) -> bool:
@@ -125,8 +126,8 @@ class Routes:
         cached: bool | Volatile = False,
         media_type: str = "application/json",
         multipart: dict[str, Any] | None = None,
-        prepare: Callable[[Any], Any] | None = None,
         headers: dict[str, str] | None = None,
+        prepare: Preparation | None = None,
     ) -> Callable[[View], View]:
         """Make the decorated view answer `method` `path`.
 
@@ -145,9 +146,9 @@ class Routes:
                 all the same, as pydantic's `exclude`.
             media_type: of the answer, where it is not JSON.
             multipart: the schema of the form that the view reads by itself.
-            prepare: called with the body before the transaction, for what is slow or foreign; the view gets
-                what it returns as `prepared`.
             headers: further headers of the answer, with what each says.
+            prepare: what is too slow or too foreign for a transaction: given the body, entered before it
+                begins, left after its end. The view gets what it yields as `prepared`.
         """
         scopes = (scope,) if isinstance(scope, str) else scope or ()
         assert set(scopes) <= set(get_args(Scope))
@@ -157,7 +158,7 @@ class Routes:
             taken = body or (NoFields if method == "POST" and not multipart else None)
             route = Route(
                 method, full, view, answer, status, also or {}, taken, query, scopes, secret,
-                tuple(refuses), cached, media_type, multipart, prepare, headers or {},
+                tuple(refuses), cached, media_type, multipart, headers or {}, prepare,
             )  # fmt: skip
             routes.append(route)
             call = _caller_of(route)
@@ -210,17 +211,22 @@ def _caller_of(route: Route) -> Callable[..., Response]:
             asked = _query(route.query)
             if "query" in wanted:
                 arguments["query"] = asked
-        if route.prepare:
-            if known := replay.known(route.replayable):
-                return known
-            arguments["prepared"] = route.prepare(document)
-        with db.transaction() if "session" in wanted else nullcontext() as session:
-            if session is None:
-                return respond(route.view(**arguments))
+        # Nobody outside is asked twice for one request. A form is read in `prepare`: it is new until then.
+        if route.prepare and not route.multipart and (known := replay.known(route.replayable)):
+            return known
+        with route.prepare(document) if route.prepare else nullcontext() as prepared:
+            if "prepared" in wanted:
+                arguments["prepared"] = prepared
+            return answer(**arguments)
+
+    def answer(**arguments: Any) -> Response:
+        if "session" not in wanted:
+            return respond(route.view(**arguments))
+        with db.transaction() as session:
             arguments["session"] = session
             return replay.once(session, route.replayable, lambda: respond(route.view(**arguments)))
 
-    return conditional(call) if route.cached else call
+    return conditional(call, route.waits) if route.cached else call
 
 
 def _body(model: type[M]) -> M:

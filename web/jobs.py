@@ -88,7 +88,7 @@ def run(session: Session, body: RunBody) -> Reply | Response:
     top up and `pay` it.
     """
     if not body.confirmed:
-        return Reply(shapes.Estimate.of(market.estimate(body)))
+        return Reply(shapes.Estimate.of(market.estimate(session, caller(), body)))
     posted = market.post(session, caller(), body)
     if posted.shortfall:
         return problem(402, posted.shortfall.code, str(posted.shortfall), **posted.shortfall.details)

@@ -25,10 +25,8 @@ from models.schema import Claim as ClaimRow
 from models.schema import Payment as PaymentRow
 from models.schema import Submission as SubmissionRow
 from models.schema import Upload, User
-from models.states import Status
+from models.states import OPENED, Status
 from models.views import BoardItem, FeedItem, JobView, StatusRow
-
-OPENED = (Status.COMPLETED, Status.VERIFIED)  # when bodies may be read by those who paid for them
 
 
 def time(at: datetime) -> str:

@@ -1,5 +1,6 @@
 """The caller's money: what there is, how more comes in, how it goes out, and what the rails tell of it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -117,9 +118,14 @@ def _open_page(body: TopupBody) -> Page:
 
 
 @wallet.post(
-    "/topup", shapes.Payment, status=201, body=TopupBody, scope="spend", prepare=_open_page,
+    "/topup",
+    shapes.Payment,
+    status=201,
+    body=TopupBody,
+    scope="spend",
+    prepare=lambda body: nullcontext(_open_page(body)),
     refuses=[TooManyPayments],
-)  # fmt: skip
+)
 def topup(session: Session, prepared: Page) -> shapes.Payment:
     """Bring money in: a person pays at `checkout_url`; in the sandbox it is there at once."""
     checkout = prepared.checkout
@@ -148,7 +154,7 @@ def set_auto_topup(session: Session, body: AutoTopupBody) -> shapes.AutoTopup:
 # Out -----------------------------------------------------------------------------------------
 
 
-def _require_payee(_: WithdrawBody) -> Rail:
+def _require_payee() -> Rail:
     """The rail, once it knows where to pay the caller out to; it is asked only until it does."""
     rail = rails.chosen()
     with db.transaction() as session:
@@ -167,9 +173,14 @@ def _require_payee(_: WithdrawBody) -> Rail:
 
 
 @wallet.post(
-    "/withdraw", shapes.Payment, status=201, body=WithdrawBody, scope="spend", prepare=_require_payee,
+    "/withdraw",
+    shapes.Payment,
+    status=201,
+    body=WithdrawBody,
+    scope="spend",
+    prepare=lambda _: nullcontext(_require_payee()),
     refuses=[FundsTooLow, PayoutAccountMissing],
-)  # fmt: skip
+)
 def withdraw(session: Session, body: WithdrawBody, prepared: Rail) -> shapes.Payment:
     """Take money out. It leaves the wallet now, and comes back if the transfer fails."""
     row = payments.begin_withdrawal(session, caller(), body.amount_cents, prepared.name)

@@ -12,12 +12,12 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from models import autotopup, db, ratings, remittance, settlement
+from models import autotopup, db, files, ratings, remittance, replay, settlement, uploads
 from models.errors import Unavailable
 from models.settings import settings
 from models.states import Status
+from workers import attached, rails
 from workers import judge as judges
-from workers import rails
 from workers.app import app
 
 logger = logging.getLogger(__name__)
@@ -80,8 +80,9 @@ def _cast(job_id: UUID, k: int) -> None:
         assignment = settlement.assign(session, job_id, k)
     if assignment is None:
         return
+    brief = attached.read_into(assignment)
     judge_, begun = judges.chosen(), time.monotonic()
-    answer = judge_.ballot(assignment.brief)  # slow: no transaction is open here
+    answer = judge_.ballot(brief)  # slow: no transaction is open here
     milliseconds = round((time.monotonic() - begun) * 1000)
     with db.transaction() as session:
         settlement.record(session, job_id, k, judge_.name, assignment, answer, milliseconds)
@@ -158,3 +159,13 @@ def rate() -> None:
     """Count decided drops in the ratings of their agents."""
     with db.transaction() as session:
         ratings.rate(session)
+
+
+@app.task
+def tidy() -> None:
+    """Remove unused files and forget old Idempotency-Keys."""
+    with db.transaction() as session:
+        keys = replay.forget_old(session)
+    rows, strays = uploads.tidy(files.chosen())
+    if rows or strays or keys:
+        logger.info("removed %s unused uploads, %s stray files, %s Idempotency-Keys", rows, strays, keys)

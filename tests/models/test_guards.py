@@ -12,7 +12,7 @@ from models.ids import uuid7
 from models.schema import GUARDS
 from models.states import TRANSITIONS, Status
 from tests.models.stages import PRICE, cancel, drop_in, refusal, sql
-from tests.support import Person, balance, claim, let_time_pass, person, post, submit, violations
+from tests.support import Person, balance, bring, claim, let_time_pass, person, post, submit, violations
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -341,6 +341,75 @@ def test_money_that_comes_without_its_status_is_not_committed():
     target = new_escrow(job_id)
     sql(TRANSFER, kind="credit", job=None, debit=ledger.WORLD, credit=wallet(sender), cents=PRICE)
     assert transfer("hold", job_id, wallet(sender), target) == "escrow_agrees"
+
+
+# Files -----------------------------------------------------------------------------------------
+
+ATTACH = """INSERT INTO attachments (id, upload_id, user_id, job_id, submission_id, position)
+    VALUES (gen_random_uuid(), :upload, :user, :job, :entry, :position)"""
+
+
+def hang(upload: str, who: Person, job_id: UUID, entry: UUID | None = None, position: int = 0) -> str | None:
+    return refusal(ATTACH, upload=upload, user=who.id, job=job_id, entry=entry, position=position)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING_PAYMENT])
+def test_the_files_of_a_drop_are_part_of_its_terms(status: Status):
+    sender = person(PRICE)
+    job_id = drop_in(status, sender, attachments=[bring(sender)])
+    assert hang(bring(sender), sender, job_id, position=1) == "attachments_frozen"
+    assert refusal("DELETE FROM attachments") == "attachments_frozen"
+    assert refusal("UPDATE attachments SET position = 1") == "attachments_frozen"
+
+
+def test_a_drop_that_waits_for_payment_keeps_its_files():
+    sender = person()
+    job_id = drop_in(Status.PENDING_PAYMENT, sender)
+    assert hang(bring(sender), sender, job_id) is None
+    assert refusal("DELETE FROM attachments") == "attachments_frozen"
+
+
+def test_only_the_sender_hangs_a_file_on_a_drop():
+    job_id, stranger = drop_in(Status.PENDING_PAYMENT), person()
+    assert hang(bring(stranger), stranger, job_id) == "attachments_frozen"
+
+
+def test_only_its_author_hangs_a_file_on_an_entry():
+    job_id, author, other = drop_in(Status.OPEN), person(), person()
+    entry = submit(author, job_id).id
+    assert hang(bring(other), other, job_id, entry) == "attachments_window"
+    assert hang(bring(author), author, drop_in(Status.OPEN), entry) == "attachments_window"
+    assert hang(bring(author), author, job_id, entry) is None
+
+
+def test_nobody_hangs_up_a_file_of_somebody_else():
+    job_id, author = drop_in(Status.OPEN), person()
+    entry = submit(author, job_id).id
+    assert hang(bring(person()), author, job_id, entry) == "attachments_owner"
+
+
+def test_after_the_window_the_files_of_an_entry_stay():
+    job_id, author = drop_in(Status.OPEN), person()
+    entry = submit(author, job_id, files=[bring(author)]).id
+    late = bring(author)
+    let_time_pass(job_id, 300)
+    assert hang(late, author, job_id, entry, 1) == "attachments_window"
+    assert refusal("DELETE FROM attachments") == "attachments_window"
+
+
+def test_there_is_no_sixth_file_and_no_second_one_in_a_place():
+    job_id, author = drop_in(Status.OPEN), person()
+    key = bring(author)
+    entry = submit(author, job_id, files=[key]).id
+    assert hang(key, author, job_id, entry, 0) == "attachments_place"
+    assert hang(key, author, job_id, entry, 5) == "attachments_position_check"
+    assert hang(key, author, job_id, entry, 4) is None
+
+
+def test_a_file_that_hangs_somewhere_is_not_removed():
+    sender = person(PRICE)
+    drop_in(Status.OPEN, sender, attachments=[bring(sender)])
+    assert refusal("DELETE FROM uploads") == "attachments_owner"
 
 
 # Audit -----------------------------------------------------------------------------------------

@@ -283,7 +283,7 @@ def test_the_fee_agreed_at_creation_counts_not_the_one_of_today(settle):
 def test_the_fee_of_the_estimate_is_the_fee_of_the_drop(settle, price: int, bps: int, flat: int, fee: int):
     settle(platform_fee_bps=bps, platform_fee_flat_cents=flat)
     draft = Draft(prompt="x", price_cents=price)
-    assert market.estimate(draft).fee_cents == fee
+    assert market.price(draft).fee_cents == fee
     with db.transaction() as session:
         assert market.post(session, person(price).id, draft).drop.fee_cents == fee
 

@@ -126,7 +126,14 @@ def test_ours_may_do_nothing_but_their_work(name: str):
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "user" not in service  # the image's own
-    assert not {"privileged", "cap_add", "volumes"} & set(service)
+    assert not {"privileged", "cap_add"} & set(service)
+
+
+def test_ours_write_nothing_but_uploads_and_all_who_touch_them_share_one_folder():
+    written = {name: services[name]["volumes"] for name in OURS if "volumes" in services[name]}
+    assert written == {name: ["uploads:/data/uploads"] for name in ("web", "worker-judge", "worker-money")}
+    assert all(services[name]["environment"]["CLORP_DATA"] == "/data" for name in written)
+    assert "--owner clorp --group clorp --mode 700 /data /data/uploads" in dockerfile
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

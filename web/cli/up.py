@@ -61,6 +61,7 @@ def up(port: int, host: str, workers: int, data: Path | None) -> None:
 
 def _run(supervisor: Supervisor, data: Path, host: str, port: int, workers: int) -> None:
     begun = time.monotonic()
+    use(CLORP_DATA=str(data))  # the children keep uploads there, too
     _start_servers(supervisor, data)
     if not settings().encryption_keys:
         use(CLORP_ENCRYPTION_KEYS=embedded.encryption_key(data))

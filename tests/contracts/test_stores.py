@@ -1,0 +1,172 @@
+"""What every store of uploads promises, asked of each of them."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from obstore import store as buckets
+
+from models import files
+from models.errors import FileLost, Unavailable
+from models.files import LocalStore, S3Store, Store
+from models.ids import uuid7
+
+SOON = datetime.now(UTC) + timedelta(days=1)
+ALL: dict[str, Callable[[Path], Store]] = {
+    "folder": lambda folder: LocalStore(folder / "a" / "uploads"),
+    "bucket in memory": lambda folder: S3Store(buckets.MemoryStore()),
+    "bucket with a prefix": lambda folder: S3Store(
+        buckets.LocalStore(folder / "bucket" / "prefix", mkdir=True)
+    ),
+}
+
+
+@pytest.fixture(params=ALL)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return ALL[request.param](tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"x", b"\0\xff" * 1000, b"y" * 5 * 1024**2])
+def test_what_was_put_is_read(store: Store, content: bytes):
+    key = uuid7()
+    store.put(key, content)
+    assert store.read(key) == content
+
+
+def test_what_was_put_again_is_the_last(store: Store):
+    key = uuid7()
+    store.put(key, b"first, and longer")
+    store.put(key, b"second")
+    assert store.read(key) == b"second"
+
+
+def test_what_was_never_put_is_lost(store: Store):
+    with pytest.raises(FileLost):
+        store.read(uuid7())
+
+
+def test_what_was_deleted_is_gone_and_may_be_deleted_again(store: Store):
+    key, other = uuid7(), uuid7()
+    store.put(key, b"x")
+    store.put(other, b"y")
+    store.delete(key)
+    store.delete(key)
+    with pytest.raises(FileLost):
+        store.read(key)
+    assert store.read(other) == b"y"
+
+
+def test_the_old_ones_are_listed(store: Store):
+    assert list(store.keys_before(SOON)) == []
+    keys = {uuid7() for _ in range(70)}
+    for key in keys:
+        store.put(key, b"x")
+    assert sorted(store.keys_before(SOON)) == sorted(keys)
+    assert list(store.keys_before(datetime.now(UTC) - timedelta(hours=1))) == []
+
+
+# The folder ------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_for_its_owner_alone_and_only_when_something_comes(tmp_path: Path):
+    folder = tmp_path / "data" / "uploads"
+    store, key = LocalStore(folder), uuid7()
+    assert not folder.exists()
+    store.put(key, b"x")
+    (shard,) = folder.iterdir()
+    (file,) = shard.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, shard, file)] == [0o700, 0o700, 0o600]
+    assert (shard.name, file.name) == (str(key)[-2:], str(key))
+
+
+def test_what_a_crash_left_half_written_is_never_read_but_removed(tmp_path: Path):
+    store, key = LocalStore(tmp_path), uuid7()
+    half = tmp_path / str(key)[-2:] / f"{key}.part"
+    half.parent.mkdir()
+    half.write_bytes(b"ha")
+    os.utime(half, (0, 0))
+    with pytest.raises(FileLost):
+        store.read(key)
+    assert list(store.keys_before(datetime.now(UTC) - timedelta(hours=1))) == [key]
+    store.delete(key)
+    assert not half.exists()
+
+
+def test_what_is_not_an_upload_is_left_alone(tmp_path: Path):
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "notes.txt").write_text("mine")
+    (tmp_path / "README").write_text("mine")
+    assert list(LocalStore(tmp_path).keys_before(SOON)) == []
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path):
+    (tmp_path / "uploads").write_text("a file stands in its place")
+    with pytest.raises(Unavailable, match="folder of uploads"):
+        LocalStore(tmp_path / "uploads").put(uuid7(), b"x")
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path):
+    key = uuid7()
+    (tmp_path / str(key)[-2:] / str(key)).mkdir(parents=True)  # no file can take this name
+    with pytest.raises(Unavailable):
+        LocalStore(tmp_path).put(key, b"x")
+    assert [path.name for path in (tmp_path / str(key)[-2:]).iterdir()] == [str(key)]
+
+
+# The bucket ------------------------------------------------------------------------------------
+
+
+def test_a_bucket_that_is_away_says_so_without_a_secret(monkeypatch):
+    monkeypatch.setattr(files, "_TRIES", 0)
+    for name, value in {
+        "AWS_ENDPOINT": "http://127.0.0.1:9",  # nobody listens there
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "who",
+        "AWS_SECRET_ACCESS_KEY": "a-secret",
+        "AWS_REGION": "eu-central-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    store = S3Store.at("s3://bucket/prefix")
+    for call in (
+        lambda: store.put(uuid7(), b"x"),
+        lambda: store.read(uuid7()),
+        lambda: store.delete(uuid7()),
+        lambda: list(store.keys_before(SOON)),
+    ):
+        with pytest.raises(Unavailable, match="bucket of uploads") as refusal:
+            call()
+        assert not isinstance(refusal.value, FileLost)
+        assert "secret" not in str(refusal.value)
+
+
+def test_without_obstore_the_operator_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore.exceptions", None)
+    with pytest.raises(Unavailable, match=r"clorp\[s3\]"):
+        S3Store.at("s3://bucket")
+
+
+# The choice ------------------------------------------------------------------------------------
+
+
+def test_without_a_bucket_it_is_a_folder_beside_the_other_data(settle, tmp_path: Path):
+    settle(data=tmp_path)
+    store = files.chosen()
+    assert isinstance(store, LocalStore)
+    assert store.folder == tmp_path / "uploads"
+
+
+def test_a_bucket_is_opened_once(settle):
+    settle(uploads="s3://bucket/prefix")
+    assert isinstance(files.chosen(), S3Store)
+    assert files.chosen() is files.chosen()
+
+
+@pytest.mark.parametrize("url", ["bucket", "file:///tmp", "s3://", "s3:///x", "s3://a b"])
+def test_an_address_that_is_no_bucket_is_refused(settle, url: str):
+    settle(uploads=url)
+    with pytest.raises(ValueError, match="uploads"):
+        files.chosen()

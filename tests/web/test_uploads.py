@@ -1,0 +1,226 @@
+"""POST /api/uploads: bringing a file."""
+
+import hashlib
+from io import BytesIO
+from uuid import UUID
+
+import pytest
+
+from models import db, files, uploads
+from models.schema import ApiKey
+from models.settings import settings
+from tests.support import age_uploads, bring, person, post, unchanged
+from tests.web.answers import ok, refused
+from tests.web.forms import UPLOADS, send, upload
+
+MIB = 1024 * 1024
+
+
+def stored() -> list[str]:
+    """The names of all files in the folder of uploads."""
+    return [path.name for path in (settings().data / "uploads").glob("*/*")]
+
+
+def told(answer) -> str:
+    return refused(answer, 400, "invalid_request")["errors"][0]["message"]
+
+
+def test_a_file_is_measured_and_kept(api):
+    who = person()
+    row = ok(upload(api, who, b"Rhine\n"), 201)
+    assert row == {
+        "key": row["key"],
+        "name": "notes.md",
+        "size": 6,
+        "content_type": "text/markdown",
+        "sha256": hashlib.sha256(b"Rhine\n").hexdigest(),
+    }
+    assert files.chosen().read(UUID(row["key"])) == b"Rhine\n"
+    assert stored() == [row["key"]]
+
+
+def test_every_upload_has_a_key_of_its_own(api):
+    who = person()
+    assert ok(upload(api, who), 201)["key"] != ok(upload(api, who), 201)["key"]
+
+
+def test_five_mebibytes_fit_and_not_a_byte_more(api):
+    who = person()
+    assert ok(upload(api, who, b"\0" * 5 * MIB), 201)["size"] == 5 * MIB
+    with unchanged():
+        for size in (5 * MIB + 1, 6 * MIB):
+            refused(upload(api, who, b"\0" * size), 413, "content_too_large")
+    assert len(stored()) == 1
+
+
+def test_a_form_of_unannounced_size_is_limited_too(api):
+    who = person()
+    for size in (3 * MIB, 5 * MIB):
+        assert ok(upload(api, who, b"x" * size, announced=False), 201)["size"] == size
+    with unchanged():
+        for size in (5 * MIB + 1, 8 * MIB):
+            refused(upload(api, who, b"x" * size, announced=False), 413, "content_too_large")
+
+
+def test_other_routes_keep_their_own_limit(api):
+    who = person()
+    body = b'{"prompt": "' + b"x" * 3 * MIB + b'"}'
+    refused(api.send(who, "/api/jobs/run", body), 413, "content_too_large")
+
+
+def test_what_surrounds_the_file_is_limited(api):
+    who = person()
+    with unchanged():
+        refused(
+            send(api, who, {"note": "x" * 70_000, "file": (BytesIO(b"x"), "a")}), 413, "content_too_large"
+        )
+        many = {f"field{n}": "x" for n in range(101)}
+        refused(send(api, who, {**many, "file": (BytesIO(b"x"), "a")}), 413, "content_too_large")
+    ok(send(api, who, {"note": "x", "file": (BytesIO(b"x"), "a")}), 201)
+
+
+def test_there_has_to_be_exactly_one_file(api):
+    who = person()
+    two = {"file": [(BytesIO(b"x"), "a"), (BytesIO(b"y"), "b")]}
+    with unchanged():
+        assert "missing" in told(send(api, who, {}))
+        assert "missing" in told(send(api, who, {"file": "not a file, but a field"}))
+        assert "missing" in told(send(api, who, {"upload": (BytesIO(b"x"), "a")}))
+        assert "one file" in told(send(api, who, two))
+        assert "one file" in told(send(api, who, {"file": (BytesIO(b"x"), "a"), "b": (BytesIO(b"y"), "b")}))
+        assert "empty" in told(upload(api, who, b""))
+    assert stored() == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--x", b"--x\r\n\r\n", b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"']
+)
+def test_a_broken_form_is_refused(api, body):
+    who = person()
+    with unchanged():
+        refused(api.send(who, UPLOADS, body, "multipart/form-data; boundary=x"), 400, "invalid_request")
+        refused(api.send(who, UPLOADS, body, "multipart/form-data"), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/octet-stream"])
+def test_anything_but_a_form_is_refused(api, content_type):
+    who = person()
+    with unchanged():
+        refused(api.send(who, UPLOADS, b"x", content_type), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("résumé 👩‍👧.pdf", "résumé 👩👧.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("a\tb\x07\x7f.txt", "ab.txt"),
+        ("innocent\u202efdp.exe", "innocentfdp.exe"),
+        ("line\u2028break", "linebreak"),
+        ("  spaced  ", "spaced"),
+        ("x" * 300, "x" * 200),
+        ("..", "file"),
+        (".", "file"),
+        ("dir/", "file"),
+        ("\u200b", "file"),
+        (".env", ".env"),
+    ],
+)
+def test_a_name_is_one_harmless_line(api, sent, kept):
+    assert ok(upload(api, person(), name=sent), 201)["name"] == kept
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("image/png", "image/png"),
+        ("Text/HTML; charset=utf-8", "text/html"),
+        ("application/vnd.api+json", "application/vnd.api+json"),
+        (None, "application/octet-stream"),
+        ("nonsense", "application/octet-stream"),
+        ("text/html, text/plain", "application/octet-stream"),
+        ("text/<script>", "application/octet-stream"),
+        ("text/" + "x" * 101, "application/octet-stream"),
+    ],
+)
+def test_a_content_type_is_a_type_or_none_in_particular(api, sent, kept):
+    assert ok(upload(api, person(), name="unknown", content_type=sent), 201)["content_type"] == kept
+
+
+def test_a_key_that_only_reads_brings_nothing(api):
+    who = person()
+    with db.transaction() as session:
+        session.query(ApiKey).update({"scopes": ["read"]})
+    refused(upload(api, who), 403, "insufficient_scope")
+    refused(upload(api, None), 401, "unauthenticated")
+    assert stored() == []
+
+
+@pytest.mark.parametrize("scope", ["work", "spend"])
+def test_senders_and_competitors_bring_files(api, scope):
+    who = person()
+    with db.transaction() as session:
+        session.query(ApiKey).update({"scopes": [scope]})
+    ok(upload(api, who), 201)
+
+
+# Twice -----------------------------------------------------------------------------------------
+
+
+def test_a_retry_gets_the_same_upload(api):
+    who, key = person(), {"Idempotency-Key": "once"}
+    first = upload(api, who, headers=key)
+    again = upload(api, who, headers=key)  # with another boundary
+    assert (ok(first, 201), again.headers["Idempotent-Replayed"]) == (again.json, "true")
+    assert first.data == again.data
+    assert stored() == [first.json["key"]]
+
+
+def test_another_file_under_the_same_key_is_refused(api):
+    who, key = person(), {"Idempotency-Key": "once"}
+    ok(upload(api, who, headers=key), 201)
+    with unchanged():
+        for changed in ({"content": b"Nile"}, {"name": "other.md"}, {"content_type": "text/plain"}):
+            refused(upload(api, who, headers=key, **changed), 422, "idempotency_key_reused")
+    assert len(stored()) == 1
+
+
+# Too much --------------------------------------------------------------------------------------
+
+
+def test_who_keeps_too_many_bytes_unused_brings_no_more(api, monkeypatch):
+    monkeypatch.setattr(uploads, "IDLE_BYTES_MAX", 10)
+    who = person()
+    ok(upload(api, who, b"x" * 6), 201)
+    with unchanged():
+        refused(upload(api, who, b"x" * 5), 429, "upload_quota")
+    assert len(stored()) == 1
+    ok(upload(api, who, b"x" * 4), 201)
+    ok(upload(api, person(), b"x" * 10), 201)
+
+
+def test_who_keeps_too_many_files_unused_brings_no_more(api, monkeypatch):
+    monkeypatch.setattr(uploads, "IDLE_FILES_MAX", 2)
+    who = person()
+    bring(who)
+    age_uploads(12)
+    bring(who)
+    wait = refused(upload(api, who), 429, "upload_quota")["retry_after"]
+    assert 11 * 3600 < wait <= 12 * 3600
+
+
+def test_what_hangs_on_a_paid_drop_does_not_count_but_what_waits_for_payment_does(api, monkeypatch):
+    monkeypatch.setattr(uploads, "IDLE_FILES_MAX", 1)
+    rich, poor = person(100), person()
+    post(rich, attachments=[bring(rich)])
+    ok(upload(api, rich), 201)
+    post(poor, attachments=[bring(poor)])
+    refused(upload(api, poor), 429, "upload_quota")
+
+
+def test_a_folder_that_cannot_be_written_is_not_the_clients_fault(api):
+    who = person()
+    settings().data.write_text("a file stands in its place")
+    with unchanged():
+        problem = refused(upload(api, who), 503, "unavailable")
+    assert "operator" in problem["error"]
