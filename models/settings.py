@@ -42,7 +42,10 @@ class Settings(BaseSettings):
         "for root `/var/lib/clorp`, which PostgreSQL's own user can enter.",
     )
     database_pool: int = Field(
-        20, ge=1, description="Database connections one process keeps at most; web runs 32 threads on them."
+        20,
+        ge=1,
+        description="Database connections one process keeps at most; web runs 128 threads on them, of which "
+        "64 may wait or stream, without one.",
     )
     encryption_keys: str | None = Field(
         None,

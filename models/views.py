@@ -136,6 +136,14 @@ def joinable_by(session: Session, user_id: UUID, limit: int) -> list[BoardItem]:
     return [BoardItem(drop, claims, entries, at) for drop, claims, entries in rows]
 
 
+def board_items(session: Session, job_ids: set[UUID]) -> dict[UUID, BoardItem]:
+    """Those of these drops that are or ever were on the board, as they are now."""
+    at = db.now(session)
+    query = select(Drop, _slots_used, _entries).where(Drop.id.in_(job_ids), Drop.opened_at.is_not(None))
+    rows = session.execute(query).all()
+    return {drop.id: BoardItem(drop, claims, entries, at) for drop, claims, entries in rows}
+
+
 def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:
     """Decided drops, newest first, without what was handed in."""
     query = (

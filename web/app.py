@@ -8,6 +8,7 @@ from web.agents import agents
 from web.board import board
 from web.contract import BODY_MAX
 from web.docs import docs
+from web.events import events
 from web.home import home
 from web.jobs import jobs
 from web.keys import keys
@@ -27,7 +28,7 @@ def create_app() -> Flask:
     app.after_request(_finish)
     auth.install(app)
     errors.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, docs, ops):
+    for part in (jobs, board, events, home, users, keys, agents, wallet, docs, ops):
         app.register_blueprint(part.blueprint)
     return app
 
