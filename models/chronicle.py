@@ -52,7 +52,7 @@ def log(session: Session, user_id: UUID, job_id: UUID, after: int) -> Log:
     """
     drop = access.require_sight(session, session.get(Drop, job_id), user_id)
     ended = drop.status in TERMINAL  # read before the events, so that none of them is missing then
-    rows = events.of_job(session, job_id, after)
+    rows = events.of_job(session, job_id, after, events.STRETCH)
     full = len(rows) == events.STRETCH
     last = bool(rows) and rows[-1].kind in events.LAST
     return Log(rows, full, over=last or (ended and not full))
@@ -60,7 +60,7 @@ def log(session: Session, user_id: UUID, job_id: UUID, after: int) -> Log:
 
 def board(session: Session, after: Place) -> Changes:
     """What changed the board behind `after`. Drops that were never paid for never were on it."""
-    rows = events.of_all(session, after, BOARD)
+    rows = events.of_all(session, after, BOARD, events.STRETCH)
     items = views.board_items(session, {event.job_id for event in rows})
     changes = [Change(event, items[event.job_id]) for event in rows if event.job_id in items]
     return Changes(changes, Place.of(rows[-1]) if rows else after, len(rows) == events.STRETCH)
