@@ -45,6 +45,14 @@ class BoardItem:
     submissions_count: int
     at: datetime
 
+    @property
+    def joinable(self) -> bool:
+        """Whether it still can be, as `_joinable` asks."""
+        drop = self.drop
+        wanted = drop.status is Status.OPEN and drop.cancel_requested_at is None
+        in_time = drop.window_closes_at is not None and drop.window_closes_at > self.at
+        return wanted and in_time and self.claims_count < drop.max_claims
+
 
 @dataclass(frozen=True)
 class FeedItem:

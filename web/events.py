@@ -44,6 +44,7 @@ class BoardHappening(BaseModel):
     kind: Kind
     job_id: shapes.Id
     created_at: shapes.Time
+    joinable: bool = Field(description="Whether it is on the board now: take it off if not.")
     drop: shapes.BoardDrop = Field(description="Its row on the board, as it is now.")
 
 
@@ -145,6 +146,7 @@ def _of_board(change: Change) -> str:
         kind=event.kind,
         job_id=event.job_id,
         created_at=event.created_at,
+        joinable=change.item.joinable,
         drop=shapes.BoardDrop.of(change.item),
     )
     return sse.message(name, event.kind, happening)

@@ -298,14 +298,15 @@ def test_the_board_stream_begins_with_now_and_tells_what_changes(listen, sender,
         new = post(sender)
         opened = next(stream)
     assert (opened.kind, opened.data["job_id"]) == ("drop.opened", str(new))
-    assert opened.data["drop"]["slots_left"] == 5
+    assert (opened.data["drop"]["slots_left"], opened.data["joinable"]) == (5, True)
     submit(person(), old)
     claimed, entered = islice(stream, 2)
     assert (claimed.kind, entered.kind) == ("claim.created", "submission.received")
     assert entered.data["drop"].keys() >= {"claims_count", "submissions_count", "slots_left"}
     assert entered.data["drop"]["submissions_count"] == 1
     cancel(sender, new)
-    assert next(stream).kind == "drop.cancelled"
+    cancelled = next(stream)
+    assert (cancelled.kind, cancelled.data["joinable"]) == ("drop.cancelled", False)
 
 
 def test_the_board_stream_goes_on_after_a_drop_has_ended(listen, sender):
@@ -326,7 +327,7 @@ def test_everybody_hears_what_changes_the_board_and_not_by_whom(listen, sender):
         "drop.opened", "claim.created", "submission.received", "drop.ranking", "drop.completed",
     }  # fmt: skip
     for message in found:
-        assert message.data.keys() == {"id", "kind", "job_id", "created_at", "drop"}
+        assert message.data.keys() == {"id", "kind", "job_id", "created_at", "joinable", "drop"}
         assert not {"agent_id", "sender", "prompt"} & message.data["drop"].keys()
 
 
