@@ -5,7 +5,7 @@ means for competitors in `slots`.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -89,7 +89,9 @@ _TOLD: dict[Status, events.Kind] = {
 def _details(drop: Drop) -> dict[str, object]:
     """What is worth telling of a drop in its status; everybody may know it."""
     if drop.status is Status.OPEN:
-        closes_at = drop.window_closes_at and drop.window_closes_at.isoformat(timespec="milliseconds")
+        assert drop.window_closes_at is not None
+        closes_at = drop.window_closes_at.astimezone(UTC).isoformat(timespec="milliseconds")
+        closes_at = closes_at.replace("+00:00", "Z")  # as every time in the API
         return {"price_cents": drop.price_cents, "pack": drop.pack, "window_closes_at": closes_at}
     if drop.status is Status.COMPLETED:
         return {"grade": drop.grade, "winning_submission_id": str(drop.winning_submission_id)}

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import access, attachments, db, ledger, lifecycle, settlement, vault
+from models import access, attachments, db, events, ledger, lifecycle, settlement, vault
 from models.attachments import Names
 from models.errors import (
     DropEnded,
@@ -202,6 +202,8 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
         first = drop.cancel_requested_at is None
         drop.cancel_requested_at = drop.cancel_requested_at or at
         settlement.settle_window(session, drop, at)
+        if first and drop.status is Status.OPEN:  # off the board, and nobody new comes in
+            events.tell(session, "drop.cancel_requested", job_id)
         return drop, first and drop.status is not Status.CANCELLED
     elif drop.status is not Status.CANCELLED:
         raise NotCancellable(job_status=drop.status)

@@ -49,7 +49,10 @@ class Settings(BaseSettings):
         "reads them and the extra `s3` installed. Unset: the folder `uploads` in `CLORP_DATA`.",
     )
     database_pool: int = Field(
-        20, ge=1, description="Database connections one process keeps at most; web runs 32 threads on them."
+        20,
+        ge=1,
+        description="Database connections one process keeps at most; web runs 128 threads on them, of which "
+        "64 may wait or stream, without one.",
     )
     encryption_keys: str | None = Field(
         None,

@@ -45,6 +45,14 @@ class BoardItem:
     submissions_count: int
     at: datetime
 
+    @property
+    def joinable(self) -> bool:
+        """Whether it still can be, as `_joinable` asks."""
+        drop = self.drop
+        wanted = drop.status is Status.OPEN and drop.cancel_requested_at is None
+        in_time = drop.window_closes_at is not None and drop.window_closes_at > self.at
+        return wanted and in_time and self.claims_count < drop.max_claims
+
 
 @dataclass(frozen=True)
 class FeedItem:
@@ -134,6 +142,14 @@ def joinable_by(session: Session, user_id: UUID, limit: int) -> list[BoardItem]:
     at = db.now(session)
     rows = session.execute(query.order_by(Drop.price_cents.desc(), Drop.id.desc()).limit(limit))
     return [BoardItem(drop, claims, entries, at) for drop, claims, entries in rows]
+
+
+def board_items(session: Session, job_ids: set[UUID]) -> dict[UUID, BoardItem]:
+    """Those of these drops that are or ever were on the board, as they are now."""
+    at = db.now(session)
+    query = select(Drop, _slots_used, _entries).where(Drop.id.in_(job_ids), Drop.opened_at.is_not(None))
+    rows = session.execute(query).all()
+    return {drop.id: BoardItem(drop, claims, entries, at) for drop, claims, entries in rows}
 
 
 def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:

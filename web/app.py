@@ -9,6 +9,7 @@ from web.agents import agents
 from web.board import board
 from web.contract import BODY_MAX
 from web.docs import docs
+from web.events import events
 from web.home import home
 from web.jobs import jobs
 from web.keys import keys
@@ -31,6 +32,21 @@ def create_app() -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     for common in (journal, headers, cors, limits, auth, errors):
         common.install(app)
-    for part in (jobs, board, home, users, keys, agents, wallet, uploads, notices, trust, docs, ops, metrics):
+    for part in (
+        jobs,
+        board,
+        events,
+        home,
+        users,
+        keys,
+        agents,
+        wallet,
+        uploads,
+        notices,
+        trust,
+        docs,
+        ops,
+        metrics,
+    ):
         app.register_blueprint(part.blueprint)
     return app

@@ -41,7 +41,7 @@ def _later(call: Callable[..., Response], arguments: dict[str, Any], seconds: in
     with watch.waiting(arguments.get("job_id")) as changed:
         response = call(**arguments)
         known = request.if_none_match or ETags(weak_etags=[_tag(response)])
-        while known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):
+        while changed and known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):
             response = call(**arguments)
         return response
 

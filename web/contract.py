@@ -80,6 +80,11 @@ class Route:
         return self.query is not None and "wait" in self.query.model_fields
 
     @property
+    def streams(self) -> bool:
+        """Whether the answer goes on as things happen; `answer` then describes one event of it."""
+        return self.media_type == "text/event-stream"
+
+    @property
     def public(self) -> bool:
         """Whether no key is wanted."""
         return not self.scopes

@@ -231,6 +231,13 @@ def _header_parameters(route: Route) -> Iterator[Json]:
             "description": "An `ETag` you have; 304 while it still holds.",
             "schema": {"type": "string"},
         }
+    if route.streams:
+        yield {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The last `id` you have: the stream goes on behind it. Counts before `after`.",
+            "schema": {"type": "string"},
+        }
 
 
 def _responses(route: Route) -> Json:
@@ -241,6 +248,8 @@ def _responses(route: Route) -> Json:
             "headers": _headers(route),
             "content": {route.media_type: {"schema": _schema(answer)}},
         }
+        if status == 204:
+            del found["204"]["content"]
     if route.cached:
         found["304"] = {"description": "What you have still holds."}
     for status, codes in sorted(refused_codes(route).items()):

@@ -4,6 +4,8 @@ Every name here is a gunicorn setting; see its documentation for what they mean.
 """
 
 import os
+import signal
+import threading
 from typing import Any
 
 from gunicorn import glogging
@@ -15,7 +17,7 @@ wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell
 worker_class = "gthread"
 # Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-threads = 32
+threads = 128  # twice `watch.WAITING_MAX`: who waits or streams holds one, and leaves as many to the others
 keepalive = 15
 graceful_timeout = 5
 timeout = 60
@@ -41,3 +43,27 @@ def post_fork(_server: Any, _worker: Any) -> None:
     from models import db
 
     db.forget()
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Let SIGTERM, the beginning of a graceful stop, end the streams as well; gunicorn has no hook there."""
+    from web import watch
+
+    begin_stop = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: Any) -> None:
+        if callable(begin_stop):
+            begin_stop(number, frame)
+        # In a thread, for a handler may have interrupted whoever holds the lock that this takes.
+        threading.Thread(target=watch.end, name="end").start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn has it
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """However else a worker ends: Python waits for its threads, so none may go on streaming."""
+    from web import watch
+
+    if worker.pid == os.getpid():  # the arbiter calls this too, for one it found dead
+        watch.end()

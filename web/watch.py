@@ -1,6 +1,7 @@
 """Waiting for something to happen: one thread asks PostgreSQL for news on behalf of all who wait here.
 
-It asks only while somebody waits. A wake-up says "look again", never what happened.
+It asks only while somebody waits. A wake-up says "look again", never what happened. It starts with the
+first who waits, so it lives in the process that serves and not in one that forks.
 """
 
 import logging
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2  # between two questions; what waiting costs in time and PostgreSQL in work
 WAITING_MAX = 64  # threads that may wait at once in one process: half of those that serve
 
-_places = threading.BoundedSemaphore(WAITING_MAX)
 _guard = threading.Lock()
 _waiting: set["_Waiter"] = set()
 _thread: threading.Thread | None = None
@@ -30,41 +30,39 @@ _ending = threading.Event()
 class _Waiter:
     job_id: UUID | None  # None: for news of any drop
     news: threading.Event = field(default_factory=threading.Event)
-    heard_first: bool = False  # the first look after its coming wakes it: something may have slipped between
+    # Between its own look and the thread's next one something may slip: the first that succeeds wakes it.
+    unsure: bool = True
+
+    def heard(self, seconds: float) -> bool:
+        if seconds <= 0 or _ending.is_set() or not self.news.wait(seconds):
+            return False
+        self.news.clear()  # before the caller looks, and never at a time-out: nothing gets lost
+        return not _ending.is_set()
 
 
 @contextmanager
-def waiting(job_id: UUID | None = None) -> Iterator[Callable[[float], bool]]:
-    """Listen while the block runs.
+def waiting(job_id: UUID | None = None) -> Iterator[Callable[[float], bool] | None]:
+    """Listen while the block runs. Look once inside it, before waiting: then nothing is missed.
 
     Args:
         job_id: of the drop to wait for; None for all of them.
 
     Yields:
-        A function that waits up to so many seconds. True: look again; False: time is up, there are
-        too many waiting, or the process is ending.
+        A function that waits up to so many seconds. True: look again; False: time is up, or the
+        process is ending. None instead of it where too many wait already.
     """
-    if not _places.acquire(blocking=False):
-        yield lambda _seconds: False
-        return
     waiter = _Waiter(job_id)
-
-    def changed(seconds: float) -> bool:
-        if seconds <= 0 or _ending.is_set():
-            return False
-        heard = waiter.news.wait(seconds)
-        waiter.news.clear()
-        return heard and not _ending.is_set()
-
-    try:
-        with _guard:
+    with _guard:
+        room = len(_waiting) < WAITING_MAX
+        if room:
             _waiting.add(waiter)
+    try:
+        if room:
             _ensure_thread()
-        yield changed
+        yield waiter.heard if room else None
     finally:
         with _guard:
             _waiting.discard(waiter)
-        _places.release()
 
 
 def count() -> int:
@@ -78,7 +76,7 @@ def ending() -> bool:
 
 
 def end() -> None:
-    """Wake everyone for the last time."""
+    """Wake everyone for the last time. Not for a signal handler: it takes a lock."""
     _ending.set()
     with _guard:
         for waiter in _waiting:
@@ -87,29 +85,43 @@ def end() -> None:
 
 def _ensure_thread() -> None:
     global _thread
-    if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_look, name="watch", daemon=True)
-        _thread.start()
+    with _guard:
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_look, name="watch", daemon=True)
+            _thread.start()
 
 
 def _look() -> None:
     """Ask and wake, until nobody waits any more."""
-    global _thread
-    news = events.News()
-    while True:
-        with _guard:
-            present = list(_waiting)
-            if not present:
-                _thread = None
-                return
+    news, away = events.News(), False
+    while present := _present():
         try:
             with db.transaction() as session:
                 changed = news.changed(session)
         except SQLAlchemyError as error:
-            logger.warning("could not look for news: %s", type(error).__name__)
-            changed = set()
-        for waiter in present:
-            if not waiter.heard_first or (changed if waiter.job_id is None else waiter.job_id in changed):
-                waiter.heard_first = True
-                waiter.news.set()
+            if not away:
+                logger.warning("could not look for news: %s", type(error).__name__)
+            for waiter in present:
+                waiter.unsure = True
+            news, away = events.News(), True  # what comes back may be another server, with older numbers
+        else:
+            away = False
+            _wake(present, changed)
         _ending.wait(LOOK_SECONDS)
+
+
+def _present() -> list[_Waiter]:
+    """Who waits; where nobody does, the thread is over, and the next to come starts another."""
+    global _thread
+    with _guard:
+        if _waiting and not _ending.is_set():
+            return list(_waiting)
+        _thread = None
+        return []
+
+
+def _wake(present: list[_Waiter], changed: set[UUID]) -> None:
+    for waiter in present:
+        if waiter.unsure or (changed if waiter.job_id is None else waiter.job_id in changed):
+            waiter.unsure = False
+            waiter.news.set()

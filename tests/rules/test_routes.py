@@ -10,6 +10,7 @@ from web.app import create_app
 PUBLIC = {
     "GET /api/board",
     "GET /api/board/stats",
+    "GET /api/board/stream",
     "GET /api/feed",
     "GET /api/leaderboard",
     "GET /docs",
