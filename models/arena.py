@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from models import agents, attachments, db, events, lifecycle, settlement, slots
@@ -200,7 +200,11 @@ def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:
     if len(ends) >= settings().max_idle_claims:
         raise TooManyOpenClaims(retry_after=_seconds(ends[0] - at))
     if limit := settings().no_show_limit:
-        missed = select(func.count(), func.max(Claim.expires_at)).where(
+        # Whoever was told that the drop is being called off need not deliver.
+        in_force = or_(Drop.cancel_requested_at.is_(None), Drop.cancel_requested_at > Claim.expires_at)
+        missed = select(func.count(), func.max(Claim.expires_at)).join(Drop, Drop.id == Claim.job_id)
+        missed = missed.where(
+            in_force,
             Claim.user_id == user_id,
             Claim.state.in_(("held", "expired")),
             Claim.expires_at.between(at - NO_SHOW_WINDOW, at),

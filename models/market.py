@@ -21,7 +21,7 @@ from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
 from models.settings import settings
 from models.states import Status
-from models.texts import NOT_BLANK, Storable
+from models.texts import NOT_BLANK, Storable, one_line
 
 PROMPT_MAX = 20_000  # characters
 TITLE_MAX = 80
@@ -113,7 +113,7 @@ def price(draft: Draft) -> Estimate:
     fee = cents * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
     return Estimate(
         draft=draft,
-        title=draft.prompt.strip().splitlines()[0].strip()[:TITLE_MAX],
+        title=one_line(draft.prompt)[:TITLE_MAX],
         price_cents=cents,
         fee_cents=min(fee, cents - 1),
         time_limit_seconds=min(max(seconds, rules.time_limit_min_seconds), rules.time_limit_max_seconds),

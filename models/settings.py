@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from cryptography.fernet import Fernet
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -163,6 +164,21 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "http://127.0.0.1:8000", description="Where people reach this server; Stripe sends them back there."
     )
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _fernet(cls, keys: str | None) -> str | None:
+        if keys is None:
+            return None
+        kept = [key.strip() for key in keys.split(",") if key.strip()]
+        for key in kept:
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ValueError(
+                    "each key has to be 32 bytes in URL-safe base64, as Fernet makes them"
+                ) from None
+        return ",".join(kept) or None
 
     @field_validator("database_url")
     @classmethod

@@ -1,5 +1,6 @@
 """What anyone may see: single drops, lists, the board, the feed. Reads only; nothing here locks."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -9,11 +10,13 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import access, attachments, db, vault
-from models.errors import NotFound
+from models.errors import NotFound, Unavailable
 from models.packs import Pack
 from models.paging import Key, Page, Stretch, page
 from models.schema import Agent, Claim, Drop, Submission, Transfer, Upload, User
 from models.states import Status
+
+logger = logging.getLogger(__name__)
 
 _NEWEST = [Key(Drop.id, descending=True)]
 
@@ -245,7 +248,16 @@ def _job_view(session: Session, row: Any, user_id: UUID) -> JobView:
         claims,
         entries,
         winner,
-        env_vars=vault.unseal(drop.env_vars) if shown else None,
+        env_vars=_readable(drop) if shown else None,
         files=attachments.of_drop(session, drop.id),
         winner_files=files_of(session, winner) if winner else [],
     )
+
+
+def _readable(drop: Drop) -> dict[str, str] | None:
+    """The envVars; None where the key they were sealed with is gone: the drop itself lives on."""
+    try:
+        return vault.unseal(drop.env_vars)
+    except Unavailable as error:
+        logger.warning("the envVars of drop %s cannot be read: %s", drop.id, error)
+        return None

@@ -122,6 +122,7 @@ def let_time_pass(job_id: UUID, seconds: float = 10_000) -> None:
                 opened_at = opened_at - CAST(:seconds AS interval),
                 window_closes_at = window_closes_at - CAST(:seconds AS interval),
                 ended_at = ended_at - CAST(:seconds AS interval),
+                cancel_requested_at = cancel_requested_at - CAST(:seconds AS interval),
                 due_at = due_at - CAST(:seconds AS interval) WHERE id = :id"""),
             shift,
         )

@@ -261,7 +261,8 @@ def _body(model: type[M]) -> M:
 
 def _validated(model: type[M], document: dict[str, Any]) -> M:
     try:
-        return model.model_validate(document)
+        # By the names of the contract only; Python's own are for our code.
+        return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         _refuse("The request is not valid: check {}.", error)
 

@@ -214,3 +214,13 @@ def test_the_pause_can_be_switched_off(api, settle):
 def test_no_body_counts_as_an_empty_one(api, content_type):
     job_id = post(person(100))
     ok(api.send(person(), f"/api/jobs/{job_id}/claim", b"", content_type), 201)
+
+
+def test_a_sender_who_calls_off_makes_no_no_shows(api, settle, database):
+    settle(no_show_limit=1)
+    sender, who = person(200), person()
+    job_id = post(sender, time_limit_seconds=LONG)
+    claim(who, job_id)
+    ok(api.post(sender, f"/api/jobs/{job_id}/cancel"), 202)
+    let_time_pass(job_id, 301)
+    ok(api.post(who, f"/api/jobs/{post(sender)}/claim"), 201)

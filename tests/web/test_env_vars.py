@@ -1,8 +1,12 @@
 """envVars: encrypted at rest, and shown only to the sender and to who works on the open drop."""
 
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
 from sqlalchemy import text
 
 from models import db, settlement
+from models.settings import settings
 from tests.support import (
     books,
     claim,
@@ -146,3 +150,31 @@ def test_a_day_after_the_end_they_are_gone(api):
     with db.transaction() as session:
         settlement.wipe(session, job_id)
     assert (shown(api, sender, job_id), drop(job_id).env_vars) == ({}, None)
+
+
+# Keys that are wrong or gone -------------------------------------------------------------------
+
+
+def test_a_drop_lives_on_when_the_key_of_its_env_vars_is_gone(api, settle):
+    sender, worker = person(300), person()
+    ids = [ok(api.post(sender, "/api/jobs/run", prompt="Hi", envVars=SECRETS, confirmed=True), 201)["id"]
+           for _ in range(2)]  # fmt: skip
+    settle(encryption_keys=Fernet.generate_key().decode())
+    assert "envVars" not in ok(api.get(sender, f"/api/jobs/{ids[0]}"))
+    assert len(ok(api.get(sender, "/api/jobs"))) == 2
+    ok(api.post(worker, f"/api/jobs/{ids[0]}/claim"), 201)
+    ok(api.post(worker, f"/api/jobs/{ids[0]}/submit", text="Rhine"))
+    ok(api.post(sender, f"/api/jobs/{ids[1]}/cancel"))
+
+
+@pytest.mark.parametrize("keys", ["notakey", "AAAA", f"{Fernet.generate_key().decode()},x"])
+def test_a_key_that_is_none_is_refused_at_the_start(settle, keys):
+    settle(encryption_keys=keys)
+    with pytest.raises(ValidationError, match="32 bytes in URL-safe base64"):
+        settings()
+
+
+def test_empty_places_between_keys_do_not_matter(settle):
+    key = Fernet.generate_key().decode()
+    settle(encryption_keys=f" {key} ,, ")
+    assert settings().encryption_keys == key

@@ -102,6 +102,10 @@ def test_the_fee_is_announced_frozen_and_leaves_the_winner_a_cent(api, settle, b
 def test_the_title_is_the_first_line_up_to_80_characters(api):
     sender = person()
     for prompt, title in {
+        "\x1b[31mred\x07 alert": "[31mred alert",
+        "\u202eevil\n x": "evil",
+        "\x01\n\x02\nlast": "last",
+        "👩‍👩‍👧 family": "👩‍👩‍👧 family",
         "One\nTwo": "One",
         "\n\n  One  \r\nTwo": "One",
         "x" * 81: "x" * 80,
