@@ -56,7 +56,10 @@ def now(session: Session) -> Place:
 
 
 def of_all(session: Session, after: Place, kinds: tuple[Kind, ...], limit: int = STRETCH) -> list[Event]:
-    """The events of all drops behind `after`, as far as nothing can come in between any more."""
+    """The events of all drops behind `after`, as far as nothing can come in between any more.
+
+    So the longest transaction that writes, in any database of the server, holds back all that came later.
+    """
     query = select(Event).where(_behind(after), Event.xid < _horizon(session), Event.kind.in_(kinds))
     return list(session.scalars(query.order_by(Event.xid, Event.id).limit(limit)))
 
