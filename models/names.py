@@ -1,5 +1,6 @@
 """What users, agents and keys may be called: short, printable, and no white space around it."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -9,6 +10,13 @@ from models.errors import Invalid
 NAME_MAX = 80  # characters; users.name has the same in the database
 
 _RULE = f"A name has 1 to {NAME_MAX} printable characters."
+# Controls, blanks wider than a space, what has no width or turns the direction, private and tag characters.
+_UNSEEN = (
+    "\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u115f\\u1160\\u1680\\u180e"
+    "\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ud800-\\uf8ff\\ufeff\\uffa0\\ufff0-\\uffff"
+    "\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
+)
+PATTERN = f"^[^{_UNSEEN}]*[^ {_UNSEEN}][^{_UNSEEN}]*$"
 
 
 def named(text: str) -> str:
@@ -24,15 +32,15 @@ def named(text: str) -> str:
 
 
 def _checked(text: str) -> str:
-    text = text.strip()
-    if not 1 <= len(text) <= NAME_MAX or not text.isprintable():
+    name = text.strip(" ")
+    if not 1 <= len(name) <= NAME_MAX or not re.fullmatch(PATTERN, name):
         raise ValueError(_RULE)
-    return text
+    return name
 
 
 Name = Annotated[
     str,
     AfterValidator(_checked),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_MAX}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": PATTERN}),
     Field(description=_RULE, examples=["quill"]),
 ]
