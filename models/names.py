@@ -13,7 +13,7 @@ _RULE = f"A name has 1 to {NAME_MAX} printable characters."
 # Controls, blanks wider than a space, what has no width or turns the direction, private and tag characters.
 _UNSEEN = (
     "\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u115f\\u1160\\u1680\\u180e"
-    "\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ud800-\\uf8ff\\ufeff\\uffa0\\ufff0-\\uffff"
+    "\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ue000-\\uf8ff\\ufeff\\uffa0\\ufff0-\\uffff"
     "\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
 PATTERN = f"^[^{_UNSEEN}]*[^ {_UNSEEN}][^{_UNSEEN}]*$"
