@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint lock
+.PHONY: help setup demo up test fuzz lint lock
 
 help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ up: .venv/ready ## Run everything on this machine until Ctrl-C.
 
 test: .venv/ready ## Run the tests.
 	.venv/bin/pytest $(ARGS)
+
+fuzz: .venv/ready ## Hold the API against its own document; ARGS=150 are more examples.
+	.venv/bin/python -m tests.fuzz.api $(or $(ARGS),3)
 
 lint: .venv/ready ## Check style and types.
 	.venv/bin/ruff check .

@@ -6,7 +6,7 @@ from tests.journeys.people import stranger
 from tests.support import violations
 from web.cli.background import System
 
-pytestmark = pytest.mark.xdist_group("happy")  # one system for all of them
+pytestmark = pytest.mark.xdist_group("system")
 
 
 def test_a_full_arena_is_judged_and_paid(system: System) -> None:

@@ -12,7 +12,7 @@ from tests.journeys.people import Stranger, stranger
 from tests.support import violations
 from web.cli.background import System, tail
 
-pytestmark = pytest.mark.xdist_group("killed")  # one system for all of them
+pytestmark = pytest.mark.xdist_group("system")
 
 # Long enough that a ballot takes a while: what is killed is killed at work.
 LONG_ENTRY = "The Rhine, the Danube and the Volga are rivers of Europe. " * 1_500

@@ -33,6 +33,7 @@ def listening(url: str, key: str | None = None) -> Iterator[Iterator[Message]]:
         yield messages(answer.iter_bytes())
 
 
+@pytest.mark.xdist_group("system")
 def test_who_listens_hears_a_drop_from_its_beginning_to_the_payout(system: System):
     sender, worker = stranger(system, 100), stranger(system)
     with listening(f"{system.api_url}/api/board/stream") as board:
@@ -47,6 +48,7 @@ def test_who_listens_hears_a_drop_from_its_beginning_to_the_payout(system: Syste
         assert "drop.completed" in about
 
 
+@pytest.mark.xdist_group("system")
 def test_who_waits_for_a_drop_is_told_of_what_a_worker_did(system: System):
     sender, worker = stranger(system, 100), stranger(system)
     job_id = sender.post("Name three rivers.", price_cents=100, time_limit_seconds=1)
