@@ -143,7 +143,7 @@ LINES = [Line.read(line) for line in TABLE.strip().splitlines()]
 
 @dataclass
 class Scene:
-    """Somebody in every role, and fresh things to ask for; as no call may disturb the next, each has its own."""
+    """Somebody in every role, and fresh things to ask for, so that no call disturbs the next."""
 
     people: dict[str, Person] = field(
         default_factory=lambda: {role: person(100_000, f"the-{role}") for role in ROLES}
@@ -291,11 +291,13 @@ def test_a_key_of_another_scope_does_not_do(ask, scene, subtests):
     for line in LINES:
         if not line.scopes or not line.granted:
             continue
+        path = scene.path(line)
         for scope in SCOPES:
             who = holders[line.granted[0], scope]
+            path = scene.path(line) if line.changes else path
             with (
                 subtests.test(line=f"{line.name} {line.state}", scope=scope),
-                ask(who, line, scene.path(line)) as answer,
+                ask(who, line, path) as answer,
             ):
                 if scope in line.scopes:
                     granted(line, answer)
