@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
@@ -302,11 +302,11 @@ def _headers(route: Route) -> Json:
 
 
 def codes() -> list[tuple[int, str, str, str]]:
-    """Every code there is: its number in HTTP, itself, its sentence, and when it comes."""
+    """Every code that an answer may have: its number in HTTP, itself, its sentence, and when it comes."""
     rows = {
         (status_of(kind), kind.code, kind.sentence, (kind.__doc__ or "").strip())
-        for kind in _subclasses(ClorpError)
-        if kind is not ClorpError
+        for route in contract.routes
+        for kind in refusals(route)
     }
     rows |= {
         (405, "method_not_allowed", "The method is not allowed here.", "`Allow` names those that are."),
@@ -320,9 +320,3 @@ def codes() -> list[tuple[int, str, str, str]]:
         (500, "internal_error", "Something went wrong on our side.", "A bug; nothing was changed."),
     }
     return sorted(rows)
-
-
-def _subclasses(kind: type[ClorpError]) -> Iterable[type[ClorpError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _subclasses(child)
