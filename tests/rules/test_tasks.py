@@ -1,8 +1,11 @@
 """What is owed can be done, and what is sent is consumed."""
 
+import runpy
+
 import celeryconfig
 from models import health
 from models.states import OWED
+from tests.rules.source import ROOT
 from workers.app import app
 
 app.loader.import_default_modules()
@@ -17,6 +20,12 @@ def test_every_owed_task_exists():
 def test_every_scheduled_and_every_routed_task_exists():
     scheduled = {entry["task"] for entry in celeryconfig.beat_schedule.values()}
     assert scheduled | set(celeryconfig.task_routes) <= OURS
+
+
+def test_an_operator_may_say_how_often_beat_looks_for_what_is_owed(settle):
+    settle(sweep_seconds=0.25)
+    schedule = runpy.run_path(str(ROOT / "celeryconfig.py"))["beat_schedule"]
+    assert (schedule["sweep"]["schedule"], schedule["remit_owed"]["schedule"]) == (0.25, 0.25)
 
 
 def test_every_queue_that_is_sent_to_is_declared_and_watched():

@@ -27,6 +27,14 @@ def test_a_claim_lasts_five_minutes(api):
     assert timedelta(seconds=270) < left <= timedelta(seconds=300)
 
 
+def test_an_operator_may_say_how_long_a_claim_lasts(api, settle):
+    settle(claim_ttl_seconds=60)
+    job_id = post(person(100), time_limit_seconds=LONG)
+    row = ok(api.post(person(), f"/api/jobs/{job_id}/claim"), 201)
+    lasts = datetime.fromisoformat(row["expires_at"]) - datetime.fromisoformat(row["created_at"])
+    assert timedelta(seconds=59) < lasts < timedelta(seconds=61)
+
+
 def test_a_claim_never_outlives_the_window(api):
     job_id = post(person(100), time_limit_seconds=60)
     row = ok(api.post(person(), f"/api/jobs/{job_id}/claim"), 201)

@@ -80,6 +80,12 @@ def test_the_bounds_are_settings(api, settle):
     assert ok(api.post(sender, RUN, prompt="Hi", time_limit_seconds=1))["estimated_time_limit_seconds"] == 5
 
 
+def test_an_operator_may_lower_the_longest_window(api, settle):
+    settle(time_limit_max_seconds=600)
+    answer = ok(api.post(person(), RUN, prompt="Hi", time_limit_seconds=601))
+    assert answer["estimated_time_limit_seconds"] == 600
+
+
 def test_a_drop_is_clamped_like_its_estimate(api):
     row = ok(api.post(person(50), RUN, prompt="Hi", price_cents=1, time_limit_seconds=1, confirmed=True), 201)
     assert (row["price_cents"], row["time_limit_seconds"]) == (50, 30)

@@ -128,6 +128,7 @@ def test_payments_and_movements_are_listed_newest_first_and_go_by_cursor(api):
         assert [line[field] for line in ok(first) + ok(rest)] == values
         assert first.headers["X-Total-Count"] == "4"
     assert ok(api.get(person(), "/api/wallet/payments")) == []
+    assert ok(api.get(person(), "/api/wallet/ledger")) == []
 
 
 def test_a_payment_is_shown_to_its_owner_alone(api):
