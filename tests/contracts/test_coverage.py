@@ -11,6 +11,7 @@ import pytest
 from models.settings import Settings
 from tests.contracts.routes import every_route
 from tests.rules.source import ROOT
+from tests.rules.test_documentation import env_name
 from web import openapi
 
 TESTS = ROOT / "tests"
@@ -29,10 +30,6 @@ def _texts() -> Iterator[str]:
 
 
 TEXT = "\n".join(_texts())
-
-
-def env_name(field: str) -> str:
-    return str(Settings.model_fields[field].validation_alias or f"CLORP_{field.upper()}")
 
 
 def pattern(route: str) -> re.Pattern[str]:
