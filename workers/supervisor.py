@@ -8,7 +8,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable

@@ -340,7 +340,9 @@ class _Full(io.StringIO):
 
 def test_a_log_that_cannot_be_written_holds_nobody_up(tmp_path):
     supervisor, done = Supervisor(_Full()), tmp_path / "done"
-    code = f"print('x' * 1_000_000, flush=True); open({str(done)!r}, 'w').close(); import time; time.sleep(99)"
+    code = (
+        f"print('x' * 1_000_000, flush=True); open({str(done)!r}, 'w').close(); import time; time.sleep(99)"
+    )
     supervisor.start([child(code)])
     supervisor.say("nobody hears this")
     deadline = time.monotonic() + 20
