@@ -1,6 +1,7 @@
 """Whether a drop could be settled now: the database, its schema, and a live worker on each queue."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -66,6 +67,21 @@ def load() -> Load:
         )
 
 
+def signs() -> dict[str, tuple[datetime, int]]:
+    """By queue, something that changes as long as it is served, whatever the clocks do.
+
+    Raises what SQLAlchemy does where the database is away. A judge that works off a long backlog gets
+    to its heartbeat late, but casts ballots.
+    """
+    with db.transaction() as session:
+        of_owed = text(
+            "SELECT count(*) FROM ballots JOIN jobs ON id = job_id WHERE due_at IS NOT NULL"
+        )  # few at any time, and by an index
+        cast = session.execute(of_owed).scalar_one()
+        rows = session.execute(text("SELECT queue, beat_at FROM heartbeats"))
+        return {queue: (beat_at, cast if queue == "judge" else 0) for queue, beat_at in rows}
+
+
 @lru_cache(maxsize=1)
 def _head() -> str | None:
     return migrate.head()
@@ -107,6 +123,8 @@ def _queue(queue: str, seconds: float | None) -> Check:
     name = f"{queue} queue"
     if seconds is None:
         return Check(name, False, "no worker has been heard of yet")
+    if seconds < -SILENCE_MAX_SECONDS:
+        return Check(name, False, f"heard of {-seconds:.0f} s from now: the clock was set back")
     return Check(name, seconds <= SILENCE_MAX_SECONDS, f"heard of {max(seconds, 0):.1f} s ago")
 
 

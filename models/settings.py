@@ -4,15 +4,21 @@ Values come from the environment, a `.env` file and `/run/secrets`, in that orde
 """
 
 import os
+import re
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from cryptography.fernet import Fernet
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 _SECRETS = Path("/run/secrets")
+_PREFIX = "CLORP_"
+# Of those who speak to a server, and of the tests; no settings of a server.
+_OTHERS = ("CLORP_API_KEY", "CLORP_API_URL", "CLORP_TEST_", "CLORP_FUZZ_")
 
 
 def _default_data() -> Path:
@@ -24,7 +30,7 @@ class Settings(BaseSettings):
     """One instance serves web, workers and command; read it through `settings()`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CLORP_",
+        env_prefix=_PREFIX,
         env_file=".env",
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         extra="ignore",
@@ -182,12 +188,64 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _psycopg2(cls, url: str | None) -> str | None:
+    def _postgresql(cls, url: str | None) -> str | None:
+        if url and not re.match(r"postgres(ql)?(\+psycopg2)?://", url):
+            raise ValueError("no address of a PostgreSQL: it has to begin with postgresql://")
         # Hosting services hand out postgres://, which SQLAlchemy does not know.
         return url and url.replace("postgres://", "postgresql://", 1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url and not re.match(r"rediss?://", url):
+            raise ValueError("no address of a Redis or Valkey: it has to begin with redis:// or rediss://")
+        return url
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used: a line for each, which never shows the value."""
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once; `settings.cache_clear()` reads them anew."""
-    return Settings()
+    """The settings of this process, read once; `settings.cache_clear()` reads them anew.
+
+    Raises:
+        SettingsError: some cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_complaint, error.errors(include_input=False)))) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{Path('.env').absolute()} is no text in UTF-8: save it as that.") from None
+
+
+def env_name(field: str) -> str:
+    """What a setting is called in the environment."""
+    return str(Settings.model_fields[field].validation_alias or f"{_PREFIX}{field.upper()}")
+
+
+def misspelt() -> list[str]:
+    """A sentence for each `CLORP_…` in the environment or `.env` that nothing reads.
+
+    Raises:
+        SettingsError: settings that are known cannot be used; first things first.
+    """
+    settings()  # a file that cannot be read is told of there
+    known = [env_name(field) for field in Settings.model_fields]
+    sources = EnvSettingsSource(Settings), DotEnvSettingsSource(Settings)
+    given = {name.upper() for source in sources for name in source.env_vars}
+    ours = {name for name in given if name.startswith(_PREFIX) and not name.startswith(_OTHERS)}
+    return [_unknown(name, get_close_matches(name, known, 1, 0.8)) for name in sorted(ours - set(known))]
+
+
+def _unknown(name: str, close: list[str]) -> str:
+    return f"{name} is no setting" + (f": did you mean {close[0]}?" if close else "")
+
+
+def _complaint(error: ErrorDetails) -> str:
+    field = str(error["loc"][0])
+    name = env_name(field) if field in Settings.model_fields else field
+    sentence = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {sentence}."

@@ -174,7 +174,10 @@ class Client:
             raise ValueError(f"{api_url!r} is no address: {error}.") from None
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(f"{api_url!r} is no address: it has to begin with http:// or https://.")
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        near = url.host in ("localhost", "127.0.0.1", "::1")  # no proxy reaches what is on this machine
+        self._http = httpx2.Client(
+            base_url=url, headers=headers, timeout=timeout, transport=transport, trust_env=not near
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -4,22 +4,27 @@ Every name here is a gunicorn setting; see its documentation for what they mean.
 """
 
 import os
+import queue
 import signal
+import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from gunicorn import glogging
 from gunicorn.http import wsgi
+from gunicorn.workers import gthread
 
 from models import logs
 
 wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell what serves
-worker_class = "gthread"
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0  # a thread waits so long for a request's first byte, at a stop too
+gthread.STOP_KEEPALIVE_LINGER = 1.0  # and a stop waits so long for a next request on a connection
 # Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = 128  # twice `watch.WAITING_MAX`: who waits or streams holds one, and leaves as many to the others
 keepalive = 15
-graceful_timeout = 5
+graceful_timeout = 3  # below the share of a stop that `clorp up` has for web
 timeout = 60
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # a heartbeat that never waits for a disk
 accesslog = None
@@ -38,27 +43,44 @@ class logger_class(glogging.Logger):  # the name of gunicorn's setting
         self.error_log.propagate = True
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
+_missed: "queue.SimpleQueue[int] | None" = None  # signals that the arbiter's handler took in this worker
+
+
+def post_fork(server: Any, _worker: Any) -> None:
     """Under `--preload` a worker would share the connections of its parent."""
     from models import db
 
+    global _missed
+    _missed = server.SIG_QUEUE
     db.forget()
 
 
-def post_worker_init(_worker: Any) -> None:
-    """Let SIGTERM, the beginning of a graceful stop, end the streams as well; gunicorn has no hook there."""
-    from web import watch
+class worker_class(gthread.ThreadWorker):  # the name of gunicorn's setting
+    """gunicorn's threads, with a stop that nothing holds up: no stream, no idle client, no slow start."""
 
-    begin_stop = signal.getsignal(signal.SIGTERM)
+    def init_signals(self) -> None:
+        """Hear a stop that came between the fork and this moment, too: the arbiter's handler had it."""
+        super().init_signals()
+        with suppress(queue.Empty):
+            while _missed is not None:
+                if _missed.get_nowait() == signal.SIGTERM:
+                    self.handle_exit(signal.SIGTERM, None)
 
-    def stop(number: int, frame: Any) -> None:
-        if callable(begin_stop):
-            begin_stop(number, frame)
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM, the beginning of a graceful stop; gunicorn has no hook there."""
+        if not self.booted:
+            sys.exit(0)  # nobody is served yet, and the rest of a slow import would be for nothing
+        super().handle_exit(sig, frame)
+        self.method_queue.defer(self._leave_the_silent)
+        from web import watch
+
         # In a thread, for a handler may have interrupted whoever holds the lock that this takes.
         threading.Thread(target=watch.end, name="end").start()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn has it
+    def _leave_the_silent(self) -> None:
+        """Wait no longer for connections on which nothing was ever asked, as browsers open in advance."""
+        for connection in self.pending_conns:
+            connection.timeout = 0.0
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

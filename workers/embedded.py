@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -32,7 +33,7 @@ from cryptography.fernet import Fernet
 
 from workers.supervisor import identity
 
-START_SECONDS = 15
+START_SECONDS = 60  # a second on an idle machine, half a minute where a test run has the processors
 STOP_SECONDS = 5
 MAX_CONNECTIONS = 200
 # Below what systems hand out to clients: one that tries to reconnect to a server that has died
@@ -234,9 +235,19 @@ def lock(data: Path, url: str = "") -> Iterator[None]:
                 f"It is {file.read().strip() or 'just starting'}."
             ) from None
         file.truncate(0)
-        file.write(f"process {os.getpid()}{url and f' at {url}'}")
+        file.write(f"process {os.getpid()}{url and f' at {url}'}\n")
         file.flush()
         yield
+
+
+def address(data: Path, pid: int) -> str | None:
+    """Where the system of this process, the one that holds the folder, is reached; None until it says so."""
+    try:
+        told = (data / "lock").read_text()
+    except OSError:
+        return None
+    found = re.fullmatch(r"process (\d+) at (http\S+)\n", told)
+    return found[2] if found and int(found[1]) == pid else None
 
 
 def write_private(path: Path, text: str) -> None:
@@ -319,7 +330,7 @@ def wait_until_up(
     if POSTGRES in names:
         _wait("PostgreSQL", lambda: _postgres_up(data, servers.database_url), pause)
     if VALKEY in names:
-        _wait("Valkey", lambda: _valkey_answers(servers.redis_url), pause)
+        _wait("Valkey", lambda: redis_answers(servers.redis_url), pause)
     if POSTGRES in names:
         _create_database(servers.database_url)
 
@@ -506,7 +517,8 @@ def _quoted(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False) if isinstance(value, Path) else str(value)
 
 
-def _valkey_answers(url: str) -> bool:
+def redis_answers(url: str) -> bool:
+    """Whether a Redis or Valkey answers there now, and takes the password."""
     try:
         with closing(redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)) as client:
             return bool(client.ping())
@@ -531,18 +543,21 @@ def _ports(data: Path) -> tuple[int, int]:
         database, redis_ = (range(65536).index(port) for port in json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         database = redis_ = 0
-    ports = (free_port(database), free_port(redis_))
+    database = free_port(database)
+    ports = (database, free_port(redis_, besides=database))
     write_private(path, json.dumps(ports))
     return ports
 
 
-def free_port(wanted: int = 0, host: str = HOST) -> int:
-    """`wanted` if nobody listens there, else any free port.
+def free_port(wanted: int = 0, host: str = HOST, besides: int = 0) -> int:
+    """`wanted` if nobody listens there, else any free port; never `besides`, which will soon be taken.
 
     Raises:
         OSError: no port can be had on this host; it says why.
     """
     for port in [*([wanted] if wanted else []), *random.sample(_PORTS, 50)]:
+        if port == besides:
+            continue
         try:
             try_port(port, host)
         except OSError as error:

@@ -8,7 +8,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from rich.console import Console
-from rich.text import Text
+from workers.relay import Log
 
 END_SECONDS = 9.0  # everything together; a stop is promised within ten
+RESTART_PATIENCE_SECONDS = 5.0  # for one that is to be replaced while the others go on
 LAST_WORDS_SECONDS = 0.5  # what has ended may have left output to read
 RESTART_SECONDS_MIN = 0.2
 RESTART_SECONDS_MAX = 5.0
@@ -37,6 +36,8 @@ class Child:
     argv: list[str]
     stage: int
     stop_signal: signal.Signals = signal.SIGTERM
+    share: int = 1  # of END_SECONDS, against those of the other stages
+    files: tuple[int, ...] = ()  # open ones that it inherits, every time it is started
     env: dict[str, str] = field(default_factory=dict, repr=False)  # added to ours; holds secrets
     user: int | None = None
 
@@ -50,6 +51,7 @@ class _Run:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restart_at: float = 0.0
+    kill_at: float = 0.0  # it was told to end; 0: it was not
     pause: float = RESTART_SECONDS_MIN
     relay: threading.Thread | None = None
 
@@ -58,15 +60,20 @@ class Supervisor:
     """Keeps children alive until a signal or `stop` says otherwise. Use it from the main thread."""
 
     def __init__(self, log: IO[str] | None = None) -> None:
-        self._console = Console(file=log or sys.stdout, highlight=False, soft_wrap=True)
+        self._log = Log(log)
         self._runs: list[_Run] = []
         self._stopping = threading.Event()
         self._signals = 0
 
     def catch_signals(self) -> None:
-        """SIGINT, SIGTERM and SIGHUP end everything in order; a second one does so at once."""
+        """SIGINT, SIGTERM and SIGHUP end everything in order; a second one does so at once.
+
+        An ignored SIGHUP is `nohup`, and stays ignored. An ignored SIGINT is only how scripts start
+        what runs in their background: whoever sends one all the same means it.
+        """
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, self._caught)
+            if name != signal.SIGHUP or signal.getsignal(name) != signal.SIG_IGN:
+                signal.signal(name, self._caught)
 
     def _caught(self, *_: object) -> None:
         self._signals += 1
@@ -78,9 +85,8 @@ class Supervisor:
         return self._stopping.is_set()
 
     def say(self, text: str, name: str = "clorp", style: str = "bold") -> None:
-        """A line of the log."""
-        line = Text(f"{time.strftime('%H:%M:%S')} ", style="dim")
-        self._console.print(line + Text(f"{name:<8} ", style=style) + Text.from_ansi(text))
+        """A line of the log; never raises."""
+        self._log.say(text, name, style)
 
     def start(self, children: Iterable[Child]) -> None:
         """Start these, too."""
@@ -104,13 +110,15 @@ class Supervisor:
         """End every child, the highest stage first, within END_SECONDS."""
         deadline = time.monotonic() + END_SECONDS
         stages = sorted({run.child.stage for run in self._runs}, reverse=True)
-        for left, stage in zip(range(len(stages), 0, -1), stages, strict=True):
+        shares = [max(run.child.share for run in self._runs if run.child.stage == s) for s in stages]
+        for place, stage in enumerate(stages):
             runs = [run for run in self._runs if run.child.stage == stage]
             for run in runs:
                 _signal(run, run.child.stop_signal)
             # What a stage does not use of its share is left to the next ones.
-            share = time.monotonic() + (deadline - time.monotonic()) / left
-            while any(_alive(run) for run in runs) and time.monotonic() < share and self._signals < 2:
+            left = (deadline - time.monotonic()) * shares[place] / sum(shares[place:])
+            until = time.monotonic() + left
+            while any(_alive(run) for run in runs) and time.monotonic() < until and self._signals < 2:
                 time.sleep(0.02)
             for run in runs:
                 if _alive(run):
@@ -121,12 +129,24 @@ class Supervisor:
         self._hear_last_words()
         self._runs.clear()
 
+    def restart(self, name: str) -> None:
+        """Have this child replaced; one that does not end when it is told to is killed."""
+        for run in self._runs:
+            if run.child.name == name and _alive(run) and not run.kill_at:
+                _signal(run, run.child.stop_signal)
+                run.kill_at = time.monotonic() + RESTART_PATIENCE_SECONDS
+
+    def age_seconds(self, name: str) -> float:
+        """How long the present process of this child has been running; 0 for one that does not run."""
+        begun = [run.started_at for run in self._runs if run.child.name == name and _alive(run)]
+        return time.monotonic() - begun[0] if begun else 0.0
+
     def pids(self) -> dict[str, int]:
         """The running children by name."""
         return {run.child.name: run.process.pid for run in self._runs if run.process and _alive(run)}
 
     def _spawn(self, run: _Run) -> None:
-        run.started_at = time.monotonic()
+        run.started_at, run.kill_at = time.monotonic(), 0.0
         run.process = subprocess.Popen(
             run.child.argv,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **run.child.env},
@@ -137,18 +157,10 @@ class Supervisor:
             process_group=0,  # Ctrl-C in a terminal reaches only us, who end the others in order
             preexec_fn=_die_with_parent(run.child.stop_signal),
             cwd="/" if run.child.user is not None else None,
+            pass_fds=run.child.files,
         )
         assert run.process.stdout is not None
-        run.relay = threading.Thread(
-            target=self._relay, args=(run.process.stdout, run.child.name, run.colour), daemon=True
-        )
-        run.relay.start()
-
-    def _relay(self, output: IO[bytes], name: str, colour: str) -> None:
-        with output:
-            for line in output:
-                if text := line.decode(errors="replace").rstrip():
-                    self.say(text, name, colour)
+        run.relay = self._log.follow(run.process.stdout, run.child.name, run.colour)
 
     def _hear_last_words(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_SECONDS
@@ -160,6 +172,8 @@ class Supervisor:
         assert run.process is not None
         code, now = run.process.poll(), time.monotonic()
         if code is None:
+            if run.kill_at and now >= run.kill_at:
+                _signal_group(run, signal.SIGKILL)
             return
         if not run.restart_at:
             if now - run.started_at > HEALTHY_SECONDS:

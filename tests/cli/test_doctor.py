@@ -66,6 +66,13 @@ def test_the_workers_have_fallen_silent(clorp, database):
     assert examine(clorp).keys() == {"money queue", "judge queue"}
 
 
+def test_a_clock_that_was_set_back_hides_no_silence(clorp, database):
+    beat(seconds_ago=-3600)
+    wrong = examine(clorp)
+    assert wrong.keys() == {"money queue", "judge queue"}
+    assert "the clock was set back" in wrong["money queue"]["detail"]
+
+
 def test_the_database_is_not_migrated(clorp, database):
     with db.transaction() as session:
         session.execute(text("DROP SCHEMA public CASCADE"))
@@ -106,7 +113,7 @@ def careless_redis(tmp_path: Path) -> Iterator[str]:
     argv = [str(embedded.valkey_binary()), "--port", str(port), "--maxmemory-policy", "allkeys-lru"]
     with subprocess.Popen([*argv, "--save", "", "--loglevel", "nothing"], cwd=tmp_path) as server:
         url = f"redis://{embedded.HOST}:{port}/0"
-        until("the server", lambda: embedded._valkey_answers(url))
+        until("the server", lambda: embedded.redis_answers(url))
         yield url
         server.terminate()
 
@@ -123,6 +130,14 @@ def test_env_vars_cannot_be_kept(clorp, database, monkeypatch):
     settings.cache_clear()
     beat()
     assert examine(clorp).keys() == {"encryption"}
+
+
+def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):
+    monkeypatch.setenv("CLORP_MAX_CLAIM", "3")
+    beat()
+    wrong = examine(clorp)
+    assert wrong.keys() == {"settings"}
+    assert "did you mean CLORP_MAX_CLAIMS?" in wrong["settings"]["detail"]
 
 
 # Without servers in the settings -----------------------------------------------------------------

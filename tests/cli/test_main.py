@@ -9,9 +9,13 @@ from importlib.metadata import version
 
 import pytest
 
+from models.settings import settings
 from tests.cli.conftest import Clorp
 from web.cli import _COMMANDS
+from web.cli.up import _children
+from web.serving import graceful_timeout
 from workers.embedded import HOST
+from workers.supervisor import END_SECONDS, Child
 
 HELP = """
 import sys
@@ -87,3 +91,20 @@ def test_up_refuses_what_cannot_be(clorp, option):
 def test_a_scripts_output_is_json_and_nothing_else(clorp, database):
     for command in (["audit"], ["doctor"], ["admin", "user", "ann"]):
         json.loads(clorp(*command, "--json").stdout)
+
+
+@pytest.mark.parametrize("command", [["up"], ["migrate"], ["audit"], ["doctor"], ["admin", "user", "ann"]])
+def test_a_mistyped_setting_is_one_line_and_no_traceback(clorp, unset, command):
+    unset.setenv("CLORP_MAX_CLAIMS", "five")
+    unset.setenv("CLORP_REDIS_URL", "nonsense")
+    settings.cache_clear()
+    result = clorp(*command)
+    assert result.exit_code == 1
+    lines = result.output.removeprefix("Error: ").splitlines()
+    assert [line.split()[0].rstrip(":") for line in lines] == ["CLORP_REDIS_URL", "CLORP_MAX_CLAIMS"]
+
+
+def test_a_stop_gives_web_more_time_than_web_gives_its_requests():
+    children = [*_children(3, ["judge"]), Child("beat", [], 2), Child("servers", [], 0)]
+    shares = {child.stage: child.share for child in children}
+    assert END_SECONDS * shares[3] / sum(shares.values()) > graceful_timeout + 0.5

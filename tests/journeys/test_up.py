@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from web.cli.background import START_SECONDS
 from workers import embedded
 
 END_SECONDS = 10  # what is promised
+SILENT_SECONDS = 2  # after which a connection without a request has no thread any more
 LINE = re.compile(r"\d\d:\d\d:\d\d \w+ +\S.*")
 
 
@@ -63,6 +66,15 @@ def data() -> Iterator[Path]:
 @contextmanager
 def up(data: Path, **env: str) -> Iterator[Up]:
     """`clorp up` once it is ready, ended with the block."""
+    with begun(data, **env) as started:
+        until(f"{started.url} to be ready", started.ready, START_SECONDS)
+        until("it to say so", lambda: "Ctrl-C ends it" in started.log.read_text())
+        yield started
+
+
+@contextmanager
+def begun(data: Path, **env: str) -> Iterator[Up]:
+    """`clorp up` at its very beginning, ended with the block."""
     port, log = embedded.free_port(), data / "log"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
     argv = [sys.executable, "-m", "web.cli", "up", "--port", str(port), "--data", str(data)]
@@ -71,10 +83,7 @@ def up(data: Path, **env: str) -> Iterator[Up]:
         subprocess.Popen(argv, stdout=output, stderr=output, env=ours | env, process_group=0) as process,
     ):
         try:
-            started = Up(process, log, f"http://{embedded.HOST}:{port}")
-            until(f"{started.url} to be ready", started.ready, START_SECONDS)
-            until("it to say so", lambda: "Ctrl-C ends it" in log.read_text())
-            yield started
+            yield Up(process, log, f"http://{embedded.HOST}:{port}")
         finally:
             process.terminate()  # in order: what is killed may still write to its folder
             try:
@@ -143,6 +152,57 @@ def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(data):
         assert embedded.find(data)
     lines = system.log.read_text().splitlines()
     assert [line for line in lines if not LINE.fullmatch(line)] == []
+
+
+def test_neither_a_proxy_nor_idle_clients_hold_anything_up(data):
+    proxy = f"http://{embedded.HOST}:1"
+    with up(data, HTTP_PROXY=proxy, http_proxy=proxy, ALL_PROXY=proxy) as system, ExitStack() as clients:
+        kept = clients.enter_context(httpx2.Client(base_url=system.url))
+        assert kept.get("/healthz").status_code == 200
+        where = embedded.HOST, int(system.url.rpartition(":")[2])
+        clients.enter_context(closing(socket.create_connection(where)))  # and asks nothing
+        time.sleep(SILENT_SECONDS)
+        clients.enter_context(closing(socket.create_connection(where)))
+        ends_in_order(system, signal.SIGTERM)
+        assert "killed" not in system.log.read_text()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 1.6, 2.2, 2.8])
+def test_a_stop_in_the_middle_of_the_start_ends_everything_in_order(known, seconds):
+    with begun(known) as system:
+        time.sleep(seconds)
+        family = system.family()
+        system.process.terminate()
+        assert system.process.wait(END_SECONDS) in ({0, -signal.SIGTERM} if seconds < 1 else {0})
+        until("all of them to end", lambda: gone(*family))
+        assert not re.search("killed|Traceback|ERROR", system.log.read_text()), system.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def known() -> Iterator[Path]:
+    """A folder that was used before."""
+    with tempfile.TemporaryDirectory(prefix="clorp-known-", dir="/tmp") as folder:
+        with up(Path(folder)):
+            pass
+        yield Path(folder)
+
+
+def test_a_redis_that_is_away_is_told_and_waited_for(known):
+    redis_url = f"redis://{embedded.HOST}:{embedded.free_port()}/0"
+    with begun(known, CLORP_REDIS_URL=redis_url, CLORP_MAX_CLAIM="3") as system:
+        told = "no Redis or Valkey answers at CLORP_REDIS_URL"
+        until("it to say so", lambda: told in system.log.read_text(), START_SECONDS)
+        until("web to answer", lambda: answers(system.url), START_SECONDS)
+        assert system.log.read_text().count("did you mean CLORP_MAX_CLAIMS?") == 1
+        system.process.terminate()
+        assert system.process.wait(END_SECONDS) == 0
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/healthz", timeout=1).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def clorp(*args: str, data: Path) -> str:

@@ -3,12 +3,15 @@
 import pytest
 from pydantic import ValidationError
 
-from models.settings import Settings, settings
+from models.settings import Settings, SettingsError, misspelt, settings
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 def test_the_environment_is_read_once(monkeypatch):
@@ -58,3 +61,58 @@ def test_a_value_out_of_range_is_refused_at_the_start(monkeypatch, name: str, va
 def test_settings_do_not_change_underway():
     with pytest.raises(ValidationError):
         Settings().max_claims = 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CLORP_MAX_CLAIMS", "five", "CLORP_MAX_CLAIMS: Input should be a valid integer"),
+        ("CLORP_DATABASE_URL", "nonsense", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
+        ("CLORP_DATABASE_URL", "mysql://u:s3cret@y/z", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
+        ("CLORP_REDIS_URL", "nonsense", "CLORP_REDIS_URL: no address of a Redis or Valkey"),
+        ("CLORP_UPLOADS", "ftp://s3cret", "CLORP_UPLOADS: String should match"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_in_one_line(monkeypatch, name, value, told):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        settings()
+    assert str(caught.value).startswith(told)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://h/0", "rediss://:p@h:1/0", "postgresql+psycopg2://u@h/d"])
+def test_addresses_that_can_be_used_are_taken(monkeypatch, url):
+    monkeypatch.setenv("CLORP_REDIS_URL" if "redis" in url else "CLORP_DATABASE_URL", url)
+    assert url in (settings().redis_url, settings().database_url)
+
+
+def test_every_setting_that_cannot_be_used_has_its_line(monkeypatch):
+    monkeypatch.setenv("CLORP_MAX_CLAIMS", "five")
+    monkeypatch.setenv("CLORP_LOG", "xml")
+    with pytest.raises(SettingsError) as caught:
+        settings()
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "CLORP_MAX_CLAIMS",
+        "CLORP_LOG",
+    ]
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes("CLORP_CRON=\xe9".encode("latin-1"))
+    for read in (settings, misspelt):
+        with pytest.raises(SettingsError, match=rf"{tmp_path}/\.env is no text in UTF-8"):
+            read()
+
+
+def test_a_name_that_nothing_reads_is_told_with_the_one_that_was_meant(monkeypatch, tmp_path):
+    assert misspelt() == []
+    monkeypatch.setenv("CLORP_MAX_CLAIM", "3")
+    monkeypatch.setenv("CLORP_API_KEY", "clorp_x")
+    (tmp_path / ".env").write_text("clorp_signups=off\nCLORP_XYZZY=1\nPOSTGRES_PASSWORD=x\n")
+    assert misspelt() == [
+        "CLORP_MAX_CLAIM is no setting: did you mean CLORP_MAX_CLAIMS?",
+        "CLORP_SIGNUPS is no setting: did you mean CLORP_SIGNUP?",
+        "CLORP_XYZZY is no setting",
+    ]

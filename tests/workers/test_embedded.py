@@ -156,6 +156,15 @@ def test_a_taken_port_is_replaced_by_a_free_one(data):
             assert len(set(ours)) == 2
 
 
+def test_two_servers_are_never_given_the_same_port(data, monkeypatch):
+    embedded.prepare(data)
+    monkeypatch.setattr(embedded, "_PORTS", range(21_000, 21_050))
+    for _ in range(200):
+        database, redis_ = embedded._ports(data)
+        assert database != redis_
+        (data / "ports.json").write_text(json.dumps([database, database]))
+
+
 @pytest.mark.parametrize("ports", ["", "[]", "{", '["x", "y"]', "[-1, 99999]", "7"])
 def test_a_broken_file_of_ports_is_no_obstacle(data, ports):
     embedded.prepare(data)
@@ -266,6 +275,14 @@ def test_a_wheel_for_another_machine_says_how_to_go_on(data, monkeypatch):
     monkeypatch.setattr(embedded, "_package", lambda name: data)
     with pytest.raises(EmbeddedError, match="CLORP_REDIS_URL"):
         embedded.valkey_binary()
+
+
+def test_the_holder_of_a_folder_says_where_it_is_reached(data):
+    embedded.prepare(data)
+    assert embedded.address(data, os.getpid()) is None
+    with embedded.lock(data, "http://127.0.0.1:8000"):
+        assert embedded.address(data, os.getpid()) == "http://127.0.0.1:8000"
+        assert embedded.address(data, os.getpid() + 1) is None
 
 
 def test_servers_that_do_not_come_up_are_not_waited_for_for_ever(data, monkeypatch):

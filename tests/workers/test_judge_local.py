@@ -418,3 +418,12 @@ def test_every_ballot_has_a_first_place_and_room_for_ties(prompt, entries):
     places = sorted(opinion.place for opinion in opinions.values())
     assert places[0] == 1
     assert all(place == places.index(place) + 1 for place in places)
+
+
+def test_what_python_would_warn_of_in_an_entry_is_not_told():
+    code = (
+        r"from workers.judge.code import parses; print(parses('a = 1if 2 else 3'), parses('x is 5, \'\\d\''))"
+    )
+    argv = [sys.executable, "-W", "always", "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True True\n", "")

@@ -92,6 +92,37 @@ def test_what_a_crashed_child_had_started_is_ended(supervisor, log):
     until("the grandchild to end", lambda: gone(grandchild))
 
 
+def test_one_that_is_to_be_replaced_is_asked_first(supervisor, log):
+    code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('thanks'))); "
+    supervisor.start([child(code + PATIENT)])
+    watch_until(supervisor, log, " up")
+    first = supervisor.pids()["child"]
+    supervisor.restart("child")
+    watch_until(supervisor, log, " up", times=2)
+    assert "thanks" in log.getvalue()
+    assert supervisor.pids()["child"] != first
+
+
+def test_one_that_is_to_be_replaced_and_stands_still_is_killed(supervisor, log, monkeypatch):
+    monkeypatch.setattr(module, "RESTART_PATIENCE_SECONDS", 0.2)
+    supervisor.start([child(PATIENT)])
+    watch_until(supervisor, log, " up")
+    os.kill(supervisor.pids()["child"], signal.SIGSTOP)
+    supervisor.restart("child")
+    watch_until(supervisor, log, " up", times=2)
+    assert 0 <= supervisor.age_seconds("child") < 20
+
+
+def test_a_file_stays_open_for_a_child_however_often_it_is_started(supervisor, log):
+    reading, writing = os.pipe()
+    code = f"import os; os.write({writing}, b'x')"
+    supervisor.start([child(code, files=(writing,))])
+    watch_until(supervisor, log, "restarting", times=2)
+    assert os.read(reading, 9).startswith(b"xx")
+    os.close(reading)
+    os.close(writing)
+
+
 # Ended in order --------------------------------------------------------------------------------
 
 
@@ -133,6 +164,17 @@ def test_those_that_will_not_end_are_killed_within_the_promised_time(supervisor,
     assert time.monotonic() - begun < module.END_SECONDS + 2
     assert log.getvalue().count("does not end, killed") == 3
     until("all to end", lambda: gone(*pids))
+
+
+def test_a_larger_share_is_a_longer_time_to_end(supervisor, log, monkeypatch):
+    monkeypatch.setattr(module, "END_SECONDS", 2.0)
+    slow = "import signal, sys, time; "
+    slow += "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.2), sys.exit(print('in order')))); "
+    supervisor.start([child(slow + PATIENT, "web", 2, share=3), child(PATIENT, "server", 1)])
+    watch_until(supervisor, log, " up", times=2)
+    supervisor.stop()
+    assert "in order" in log.getvalue()
+    assert "killed" not in log.getvalue()
 
 
 def test_nothing_is_left_to_wait_for_after_a_stop(supervisor, log, monkeypatch):
@@ -207,6 +249,22 @@ def test_a_second_signal_waits_for_nobody(supervised):
     until("the child to end", lambda: gone(pid))
 
 
+def test_what_nohup_ignores_stays_ignored():
+    script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + IGNORING
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "still there\n"
+
+
+IGNORING = """
+import os
+from workers.supervisor import Supervisor
+supervisor = Supervisor()
+supervisor.catch_signals()
+os.kill(os.getpid(), signal.SIGHUP)
+print("stopping" if supervisor.stopping else "still there")
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_children_do_not_outlive_a_killed_supervisor(supervised):
     # As root PostgreSQL is such a child: changing users must not make it forget its parent.
@@ -271,3 +329,46 @@ def test_a_child_may_run_as_somebody_else(supervisor, log):
 def test_a_program_that_does_not_exist_is_named(supervisor):
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         supervisor.start([Child("child", [str(Path("/no-such-program"))], 1)])
+
+
+class _Full(io.StringIO):
+    """Where no line can be written any more."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_holds_nobody_up(tmp_path):
+    supervisor, done = Supervisor(_Full()), tmp_path / "done"
+    code = (
+        f"print('x' * 1_000_000, flush=True); open({str(done)!r}, 'w').close(); import time; time.sleep(99)"
+    )
+    supervisor.start([child(code)])
+    supervisor.say("nobody hears this")
+    deadline = time.monotonic() + 20
+    supervisor.watch(until=lambda: done.exists() or time.monotonic() > deadline)
+    supervisor.stop()
+    assert done.exists()
+
+
+def test_a_reader_who_has_left_ends_nothing():
+    script = """
+import sys, time
+from workers.supervisor import Supervisor
+supervisor = Supervisor()
+sys.stdin.readline()
+for line in range(3):
+    supervisor.say("x")
+print("alive", file=sys.stderr)
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stderr.read() == "alive\n"

@@ -92,9 +92,16 @@ class _Lazy(click.Group):
         except ClorpError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if trouble := _database_trouble(error):
+            if trouble := _settings_trouble(error) or _database_trouble(error):
                 raise click.ClickException(trouble) from None
             raise
+
+
+def _settings_trouble(error: Exception) -> str | None:
+    """A line for each setting that cannot be used; None for anything else."""
+    from models.settings import SettingsError
+
+    return str(error) if isinstance(error, SettingsError) else None
 
 
 def _database_trouble(error: Exception) -> str | None:

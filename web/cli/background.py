@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
+from web.cli.readiness import Pauses, ask, local_client
 from workers import embedded
 
-START_SECONDS = 60
+START_SECONDS = 180  # three on an idle machine; one that had eight test runs to do needed 62
 STOP_SECONDS = 12
 
 
@@ -47,12 +46,11 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
         embedded.prepare(data)  # before its log makes it a folder that holds other things
     except embedded.EmbeddedError as error:
         raise BackgroundError(str(error)) from None
-    port = embedded.free_port()
     log = data / "clorp.log"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "web.cli", "up", "--port", str(port), "--data", str(data)],
+            [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -60,24 +58,24 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
             process_group=0,  # a Ctrl-C is for us, who then end it in order
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        yield System(url, data, log, _wait_until_ready(process, url, data, log), process.pid)
+        url, servers = _wait_until_ready(process, data, log)
+        yield System(url, data, log, servers, process.pid)
     finally:
         _stop(process, log)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, data: Path, log: Path) -> embedded.Servers:
-    deadline = time.monotonic() + START_SECONDS
-    with httpx2.Client(timeout=2) as client:
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], data: Path, log: Path
+) -> tuple[str, embedded.Servers]:
+    deadline, pauses = time.monotonic() + START_SECONDS, Pauses()
+    with local_client() as client:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise BackgroundError(f"clorp up ended with {process.returncode}:\n{tail(log)}")
-            try:
-                if client.get(f"{url}/readyz").status_code == 200 and (servers := embedded.find(data)):
-                    return servers
-            except httpx2.TransportError:
-                pass
-            time.sleep(0.05)
+            url = embedded.address(data, process.pid)
+            if url and (answer := ask(client, url)) and answer.ready and (servers := embedded.find(data)):
+                return url, servers
+            pauses.rest()
     raise BackgroundError(f"clorp up was not ready after {START_SECONDS} s:\n{tail(log)}")
 
 

