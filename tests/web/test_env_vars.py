@@ -2,11 +2,10 @@
 
 import pytest
 from cryptography.fernet import Fernet
-from pydantic import ValidationError
 from sqlalchemy import text
 
 from models import db, settlement
-from models.settings import settings
+from models.settings import SettingsError, settings
 from tests.support import (
     books,
     claim,
@@ -167,10 +166,10 @@ def test_a_drop_lives_on_when_the_key_of_its_env_vars_is_gone(api, settle):
     ok(api.post(sender, f"/api/jobs/{ids[1]}/cancel"))
 
 
-@pytest.mark.parametrize("keys", ["notakey", "AAAA", f"{Fernet.generate_key().decode()},x"])
+@pytest.mark.parametrize("keys", ["notakey", "AAAA", f"{43 * 'A'}=,x"])
 def test_a_key_that_is_none_is_refused_at_the_start(settle, keys):
     settle(encryption_keys=keys)
-    with pytest.raises(ValidationError, match="32 bytes in URL-safe base64"):
+    with pytest.raises(SettingsError, match="32 bytes in URL-safe base64"):
         settings()
 
 
