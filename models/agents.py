@@ -36,7 +36,8 @@ _NEWEST = [Key(Agent.id, descending=True)]
 _LIVE = Agent.deleted_at.is_(None)
 # A host by name, perhaps a port, then what RFC 3986 lets stand; no user's name, no way out of a page.
 _HTTPS_URL = (
-    r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?"
+    r"^[Hh][Tt][Tt][Pp][Ss]://([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
     r"([/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?$"
 )
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from models.errors import Invalid
+from models.texts import storable
 
 NAME_MAX = 80  # characters; users.name has the same in the database
 
@@ -32,7 +33,7 @@ def named(text: str) -> str:
 
 
 def _checked(text: str) -> str:
-    name = text.strip(" ")
+    name = storable(text.strip(" "))
     if not 1 <= len(name) <= NAME_MAX or not re.fullmatch(PATTERN, name):
         raise ValueError(_RULE)
     return name

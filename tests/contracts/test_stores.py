@@ -168,5 +168,5 @@ def test_a_bucket_is_opened_once(settle):
 @pytest.mark.parametrize("url", ["bucket", "file:///tmp", "s3://", "s3:///x", "s3://a b"])
 def test_an_address_that_is_no_bucket_is_refused(settle, url: str):
     settle(uploads=url)
-    with pytest.raises(ValueError, match="uploads"):
+    with pytest.raises(ValueError, match="CLORP_UPLOADS"):
         files.chosen()

@@ -293,7 +293,7 @@ def test_the_marketplace_agrees_with_its_model(settle):
         platform_fee_flat_cents=FEE_FLAT,
     )
     rules = hypothesis_settings(
-        max_examples=25,
+        max_examples=16,
         stateful_step_count=40,
         deadline=None,
         phases=[phase for phase in Phase if phase is not Phase.explain],  # takes minutes

@@ -227,7 +227,7 @@ def test_redis_counts_again_once_it_is_back(database, settle, monkeypatch):
 
 
 def test_a_url_that_is_none_leaves_the_limits_here(database, settle):
-    settle(redis_url="nonsense://nowhere")
+    settle(redis_url="redis://nowhere.invalid:6379/0")
     board = client()
     for _ in range(3):
         ok(board.get("/api/board"))

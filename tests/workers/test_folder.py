@@ -6,7 +6,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -79,13 +79,13 @@ def test_a_server_of_somebody_else_under_an_old_pid_is_left_alone(data, tmp_path
     port = embedded.free_port()
     (data / "valkey").mkdir()
     argv = [str(embedded.valkey_binary()), "--port", str(port), "--bind", embedded.HOST, "--save", ""]
-    with subprocess.Popen([*argv, "--loglevel", "nothing"], cwd=tmp_path) as theirs:
+    with subprocess.Popen([*argv, "--loglevel", "nothing"], cwd=tmp_path) as theirs, ExitStack() as end:
+        end.callback(theirs.kill)
         with closing(redis.Redis(port=port)):
-            until("their server", lambda: embedded._valkey_answers(f"redis://{embedded.HOST}:{port}/0"))
+            until("their server", lambda: embedded.redis_answers(f"redis://{embedded.HOST}:{port}/0"))
         (data / "valkey" / "valkey.pid").write_text(f"{theirs.pid}\n")
         embedded.stop_leftovers(data)
         assert theirs.poll() is None
-        theirs.terminate()
 
 
 @root_only
