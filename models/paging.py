@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -106,7 +106,7 @@ def _read(keys: Sequence[Key], cursor: str) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return [_as(key.column.type.python_type, value) for key, value in zip(keys, values, strict=True)]
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         message = "is not one that this list gave"
         raise Invalid(
             "Check the parameter cursor.", errors=[{"field": "cursor", "message": message}]
@@ -120,7 +120,7 @@ def _as(kind: type, value: Any) -> Any:
         found = datetime.fromisoformat(value)
         if found.tzinfo is None:
             raise ValueError("a time without a zone")
-        return found
+        return found.astimezone(UTC)  # PostgreSQL knows fewer zones than Python
     if kind is UUID:
         return UUID(value)
     if type(value) is not kind:

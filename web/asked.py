@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 if TYPE_CHECKING:  # it imports us
     from web.contract import Route
@@ -26,6 +26,12 @@ def readable(asked: Route | None) -> bool:
     if asked is None or asked.method != "GET" or not asked.public or asked.secret:
         return False
     return asked.path.startswith("/api/") or asked.path == "/openapi.json"
+
+
+def asker() -> str:
+    """Who asks: a user, or where nobody is named an address."""
+    identity = g.get("identity")
+    return f"user {identity.user_id}" if identity else f"address {address()}"
 
 
 def address() -> str:

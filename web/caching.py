@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 from werkzeug.datastructures import ETags
 
-from web import watch
+from web import asked, watch
 
 WAIT_MAX = 25  # seconds; below the timeouts of what usually stands between
 
@@ -38,7 +38,7 @@ def _seconds() -> int:
 
 def _later(call: Callable[..., Response], arguments: dict[str, Any], seconds: int) -> Response:
     deadline = time.monotonic() + seconds
-    with watch.waiting(arguments.get("job_id")) as changed:
+    with watch.waiting(arguments.get("job_id"), asked.asker()) as changed:
         response = call(**arguments)
         known = request.if_none_match or ETags(weak_etags=[_tag(response)])
         while changed and known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):

@@ -246,6 +246,8 @@ def _body(model: type[M]) -> M:
     raw = request.get_data()
     if len(raw) > BODY_MAX:  # Flask refuses by Content-Length; without one it only cuts off
         raise RequestEntityTooLarge
+    if len(raw) < (request.content_length or 0):
+        raise InvalidJson("The body ended before its Content-Length.")  # else it would pass for no body
     if not raw:
         return _validated(model, {})
     if request.mimetype != "application/json":

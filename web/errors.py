@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
+from gunicorn.http import errors as gunicorn_errors
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -24,6 +25,10 @@ STATUS: dict[type[errors.ClorpError], int] = {
     errors.TooMany: 429,
     errors.Unavailable: 503,
 }
+# What gunicorn finds only while a body is read: chunks that are none, an end that does not come.
+_MALFORMED = [
+    kind for kind in vars(gunicorn_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
+]
 RETRY_SECONDS = 2  # when PostgreSQL is away
 
 
@@ -34,6 +39,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _away)
     app.register_error_handler(Exception, _broken)
+    for kind in _MALFORMED:
+        app.register_error_handler(kind, _malformed)
 
 
 def problem(status: int, code: str, sentence: str, **details: Any) -> Response:
@@ -86,6 +93,12 @@ def _database(error: DBAPIError) -> Response:
 def _away(error: Exception) -> Response:
     logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
     return problem(503, "unavailable", "The database is not available; try again.", retry_after=RETRY_SECONDS)
+
+
+def _malformed(_error: Exception) -> Response:
+    response = problem(400, "bad_request", "The body is not well-formed HTTP.")
+    response.headers["Connection"] = "close"  # nobody knows where the next request would begin
+    return response
 
 
 def _broken(error: Exception) -> Response:

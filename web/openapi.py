@@ -309,6 +309,7 @@ def codes() -> list[tuple[int, str, str, str]]:
         for kind in refusals(route)
     }
     rows |= {
+        (400, "bad_request", "The body is not well-formed HTTP.", "Chunks that are none, say."),
         (405, "method_not_allowed", "The method is not allowed here.", "`Allow` names those that are."),
         (413, _HTTP_CODES[413], "The body is too large.", "More than 2 MiB, or a file beyond its limit."),
         (

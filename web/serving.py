@@ -43,6 +43,8 @@ class logger_class(glogging.Logger):  # the name of gunicorn's setting
         self.error_log.propagate = True
 
 
+_farewells = threading.BoundedSemaphore(64)  # more at once are cut short
+
 _missed: "queue.SimpleQueue[int] | None" = None  # signals that the arbiter's handler took in this worker
 
 
@@ -77,10 +79,32 @@ class worker_class(gthread.ThreadWorker):  # the name of gunicorn's setting
         # In a thread, for a handler may have interrupted whoever holds the lock that this takes.
         threading.Thread(target=watch.end, name="end").start()
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Let the farewell to a client, which may take seconds, wait in a thread of its own.
+
+        gunicorn has it in the thread that accepts everybody else.
+        """
+        ended = not fs.cancelled() and fs.exception() is None and not fs.result()
+        if not (ended and self.alive):
+            super().finish_request(conn, fs)
+            return
+        self.nr_conns -= 1
+        if _farewells.acquire(blocking=False):
+            threading.Thread(target=_take_leave, args=(conn,), daemon=True).start()
+        else:
+            conn.close()
+
     def _leave_the_silent(self) -> None:
         """Wait no longer for connections on which nothing was ever asked, as browsers open in advance."""
         for connection in self.pending_conns:
             connection.timeout = 0.0
+
+
+def _take_leave(conn: Any) -> None:
+    try:
+        conn.close(graceful=True)
+    finally:
+        _farewells.release()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import ClorpError, Unavailable
-from web import watch
+from web import asked, watch
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +55,18 @@ def stream(job_id: UUID | None, look: Callable[[], Heard], greeting: str = "") -
         Unavailable: too many wait in this process already.
         ClorpError: whatever the first look raises; a later one only ends the stream.
     """
-    written = _written(job_id, look, greeting)
+    written = _written(job_id, asked.asker(), look, greeting)
     first = next(written)  # here, so that a refusal is still an answer of its own
     response = Response(chain([first], written), mimetype="text/event-stream", headers=HEADERS)
     response.call_on_close(written.close)
     return response
 
 
-def _written(job_id: UUID | None, look: Callable[[], Heard], greeting: str) -> Generator[str, None, None]:
+def _written(
+    job_id: UUID | None, who: str, look: Callable[[], Heard], greeting: str
+) -> Generator[str, None, None]:
     end = time.monotonic() + STREAM_SECONDS
-    with watch.waiting(job_id) as changed:
+    with watch.waiting(job_id, who) as changed:
         if changed is None:
             raise Unavailable("Too many are listening; try again.", retry_after=FULL_RETRY_SECONDS)
         heard = look()

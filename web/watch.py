@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2  # between two questions; what waiting costs in time and PostgreSQL in work
 WAITING_MAX = 64  # threads that may wait at once in one process: half of those that serve
+WAITING_EACH_MAX = 24  # of them one user or address may hold, so that nobody takes all of them
 
 _guard = threading.Lock()
 _waiting: set["_Waiter"] = set()
@@ -29,6 +30,7 @@ _ending = threading.Event()
 @dataclass(eq=False)
 class _Waiter:
     job_id: UUID | None  # None: for news of any drop
+    who: str | None = None
     news: threading.Event = field(default_factory=threading.Event)
     # Between its own look and the thread's next one something may slip: the first that succeeds wakes it.
     unsure: bool = True
@@ -41,19 +43,21 @@ class _Waiter:
 
 
 @contextmanager
-def waiting(job_id: UUID | None = None) -> Iterator[Callable[[float], bool] | None]:
+def waiting(job_id: UUID | None = None, who: str | None = None) -> Iterator[Callable[[float], bool] | None]:
     """Listen while the block runs. Look once inside it, before waiting: then nothing is missed.
 
     Args:
         job_id: of the drop to wait for; None for all of them.
+        who: the user or address that waits, who gets no more than its share of the places.
 
     Yields:
         A function that waits up to so many seconds. True: look again; False: time is up, or the
         process is ending. None instead of it where too many wait already.
     """
-    waiter = _Waiter(job_id)
+    waiter = _Waiter(job_id, who)
     with _guard:
-        room = len(_waiting) < WAITING_MAX
+        held = sum(other.who == who for other in _waiting) if who else 0
+        room = len(_waiting) < WAITING_MAX and held < WAITING_EACH_MAX
         if room:
             _waiting.add(waiter)
     try:

@@ -121,6 +121,18 @@ def test_a_signal_ends_everything_in_order_and_a_restart_finds_money_and_keys(da
         assert kept.get("/healthz").status_code == 200
         where = embedded.HOST, int(system.url.rpartition(":")[2])
         clients.enter_context(closing(socket.create_connection(where)))  # and asks nothing
+        for _ in range(8):  # who does not hang up, though told to, keeps nobody else waiting
+            rude = clients.enter_context(closing(socket.create_connection(where)))
+            rude.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert rude.recv(15) == b"HTTP/1.1 200 OK"
+        assert httpx2.get(f"{system.url}/healthz", timeout=5, trust_env=False).status_code == 200
+        broken = clients.enter_context(closing(socket.create_connection(where)))
+        broken.sendall(
+            b"POST /api/stripe/webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: broken.recv(4096), b""))  # to the end: the connection is closed
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b'"bad_request"' in answer
         auth = {"Authorization": f"Bearer {key}"}
         balance = httpx2.get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"]
         assert balance == 700

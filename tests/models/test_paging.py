@@ -2,6 +2,7 @@
 
 import base64
 import json
+from uuid import UUID
 
 import pytest
 
@@ -66,7 +67,21 @@ def test_a_price_in_a_cursor_has_to_be_one(value):
         board("price", cursor=written([value, "0190a1b2-0000-7000-8000-000000000000"]))
 
 
-@pytest.mark.parametrize("value", ["2026-11-24", "2026-11-24T13:00:00", "soon", 7])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-24",
+        "2026-11-24T13:00:00",
+        "soon",
+        7,
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+    ],
+)
 def test_a_time_in_a_cursor_has_a_zone(value):
     with pytest.raises(Invalid):
         board("closing", cursor=written([value, "0190a1b2-0000-7000-8000-000000000000"]))
+
+
+def test_a_time_in_a_cursor_may_have_any_zone():
+    assert board("closing", cursor=written(["2026-01-01T00:00:00+16:00", str(UUID(int=0))])).rows == []

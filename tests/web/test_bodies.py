@@ -149,6 +149,22 @@ def test_a_body_of_unannounced_size_is_measured_too(api, sender):
         refused(chunked(2 * MIB + 1), 413, "content_too_large")
 
 
+def test_a_body_that_ends_early_is_no_body_at_all(api, posts, subtests):
+    with unchanged():
+        for who, path in posts:
+            for body in (b"", b"{}"):
+                with subtests.test(path, body=body):
+                    answer = api.http.post(
+                        path,
+                        input_stream=BytesIO(body),
+                        content_type="application/json",
+                        headers=who.auth,
+                        # As gunicorn hands it over: the stream ends where the client ended it.
+                        environ_overrides={"CONTENT_LENGTH": "60", "wsgi.input_terminated": True},
+                    )
+                    refused(answer, 400, "invalid_json")
+
+
 # Fields ----------------------------------------------------------------------------------------
 
 WRONG = {

@@ -38,6 +38,7 @@ def test_a_competitor_reads_their_own_rationale_and_the_winners(api, database):
     for who, told in ((sender, {0, 1, 2}), (last, {0, 2})):
         found = ok(receipt(api, who, job_id))
         assert {n for n, entry in enumerate(found["entries"]) if entry["rationale"]} == told
+        assert {n for n, entry in enumerate(found["entries"]) if entry["sha256"]} == told
         shown = {entries[n]["id"] for n in told}
         for ballot in found["ballots"]:
             assert {vote["submission_id"] for vote in ballot["votes"] if vote["rationale"]} == shown
@@ -50,7 +51,9 @@ def test_who_did_not_pay_reads_grades_and_no_reasons(api, database):
     let_time_pass(job_id, 400)
     close(job_id)
     assert drive(job_id) == "failed"
-    assert [entry["rationale"] for entry in ok(receipt(api, sender, job_id))["entries"]] == [None]
+    (entry,) = ok(receipt(api, sender, job_id))["entries"]
+    assert (entry["grade"], entry["rationale"], entry["sha256"]) == ("F", None, None)
+    assert ok(receipt(api, sender, job_id))["ballots"][0]["input_sha256"] is None
     assert ok(receipt(api, worker, job_id))["entries"][0]["rationale"]
 
 

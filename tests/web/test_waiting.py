@@ -268,3 +268,11 @@ def test_a_terminal_drop_can_be_waited_for_too(api, sender):
     job_id: UUID = decided(sender, person())
     with taking(1, 1 + SOON):
         assert ok(api.get(sender, f"/api/jobs/{job_id}", wait=1))["status"] == "verified"
+
+
+def test_nobody_takes_the_places_of_all(monkeypatch, database):
+    monkeypatch.setattr(watch, "WAITING_EACH_MAX", 2)
+    with ExitStack() as places:
+        greedy = [places.enter_context(watch.waiting(None, "ann")) for _ in range(3)]
+        assert [place is not None for place in greedy] == [True, True, False]
+        assert places.enter_context(watch.waiting(None, "bob"))

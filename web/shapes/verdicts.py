@@ -42,7 +42,7 @@ class ReceiptEntry(BaseModel):
     """An entry and what became of it."""
 
     submission_id: Id
-    sha256: str = Field(description="Of its text.")
+    sha256: str | None = Field(description="Of its text; null where that is sealed, for it could be guessed.")
     revision: int = Field(examples=[1])
     revised_at: Time
     rank: int = Field(examples=[1])
@@ -55,7 +55,7 @@ class ReceiptEntry(BaseModel):
         """Of a ranked entry."""
         return cls(
             submission_id=row.id,
-            sha256=receipts.sha256(row.body),
+            sha256=receipts.sha256(row.body) if told else None,
             revision=row.revision,
             revised_at=row.revised_at,
             rank=row.rank or 0,
@@ -80,7 +80,9 @@ class ReceiptBallot(BaseModel):
 
     k: int = Field(examples=[0])
     judge: str = Field(examples=["local/1"])
-    input_sha256: str = Field(description="Of all that the judge was given.")
+    input_sha256: str | None = Field(
+        description="Of all that the judge was given; null where not all of it is yours to read."
+    )
     milliseconds: int = Field(examples=[12])
     votes: list[ReceiptVote]
 
@@ -90,7 +92,7 @@ class ReceiptBallot(BaseModel):
         return cls(
             k=row.k,
             judge=row.judge,
-            input_sha256=row.input_hash,
+            input_sha256=row.input_hash if all(UUID(entry) in told for _, entry in row.labels) else None,
             milliseconds=row.milliseconds,
             votes=[
                 ReceiptVote(
