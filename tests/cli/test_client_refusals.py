@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -168,9 +169,16 @@ def test_somebody_is_asked(env, typed, code, drops):
 
 def test_ctrl_c_ends_it_quietly(env):
     job_id = json.loads(run(env, "drop", "x", "-y", "--json").stdout)["id"]
-    with subprocess.Popen(
-        [*CLORP, "wait", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-    ) as waiting:
+    # Shells start what runs in the background with SIGINT ignored, and children inherit that.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        waiting = subprocess.Popen(
+            [*CLORP, "wait", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+        )
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    with waiting, ExitStack() as end:
+        end.callback(waiting.kill)
         time.sleep(1.5)
         waiting.send_signal(signal.SIGINT)
         _, errors = waiting.communicate(timeout=PATIENCE)
