@@ -1,6 +1,8 @@
 """An application on a port of this machine, and ways for its answers to go wrong."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -11,6 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tests.workers.processes import until
 from web import watch
 
+START_SECONDS = 30  # on a busy machine
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -39,6 +42,27 @@ def _send_away() -> None:
     watch.end()
     until("all answers are given", lambda: not watch._waiting)
     watch._ending.clear()
+
+
+@contextmanager
+def gunicorn(config: str = "web.serving") -> Iterator[tuple[str, int]]:
+    """The application under a gunicorn of its own while the block runs; gives where it listens."""
+    app = ["--config", f"python:{config}", "web.app:create_app()"]
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        argv = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", *app]
+        with subprocess.Popen(argv, pass_fds=[listener.fileno()]) as process:
+            try:
+                where = listener.getsockname()
+                with socket.create_connection(where, timeout=START_SECONDS) as first:
+                    first.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert first.recv(15) == b"HTTP/1.1 200 OK"
+                yield where
+            finally:
+                process.terminate()
+                try:
+                    process.wait(10)
+                finally:
+                    process.kill()
 
 
 class Lossy:

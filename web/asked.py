@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,11 @@ def asker() -> str:
     """Who asks: a user, or where nobody is named an address."""
     identity = g.get("identity")
     return f"user {identity.user_id}" if identity else f"address {address()}"
+
+
+def left() -> Callable[[], bool] | None:
+    """Tells whether the client has hung up; None where the server does not know."""
+    return getattr(request.environ.get("gunicorn.socket"), "hung_up", None)
 
 
 def address() -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -38,11 +39,12 @@ def _seconds() -> int:
 
 def _later(call: Callable[..., Response], arguments: dict[str, Any], seconds: int) -> Response:
     deadline = time.monotonic() + seconds
-    with watch.waiting(arguments.get("job_id"), asked.asker()) as changed:
+    with watch.waiting(arguments.get("job_id"), asked.asker(), asked.left()) as changed:
         response = call(**arguments)
         known = request.if_none_match or ETags(weak_etags=[_tag(response)])
-        while changed and known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):
-            response = call(**arguments)
+        with suppress(watch.HungUp):  # then nobody reads the answer, and any will do
+            while changed and known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):
+                response = call(**arguments)
         return response
 
 

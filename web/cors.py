@@ -16,15 +16,18 @@ _PREFLIGHT = {
 
 
 def install(app: Flask) -> None:
-    """Answer preflights, and mark what may be read from anywhere. Routes that want a key never are."""
+    """Answer `OPTIONS`, and mark what may be read from anywhere. Routes that want a key never are."""
     app.before_request(_preflight)
     app.after_request(_open)
 
 
 def _preflight() -> Response | None:
-    if request.method != "OPTIONS" or not asked.readable(_read()):
+    if request.method != "OPTIONS" or request.endpoint is None:
         return None
-    return Response(status=204, headers=_PREFLIGHT)
+    response = Response(status=204, headers=_PREFLIGHT if asked.readable(_read()) else None)
+    response.headers["Allow"] = current_app.make_default_options_response().headers["Allow"]
+    del response.headers["Content-Type"]
+    return response
 
 
 def _open(response: Response) -> Response:

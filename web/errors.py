@@ -44,16 +44,8 @@ def install(app: Flask) -> None:
 
 
 def problem(status: int, code: str, sentence: str, **details: Any) -> Response:
-    """The one error body: `{"error"}` for simple clients, RFC 9457 for the others."""
-    response = jsonify(
-        error=sentence,
-        code=code,
-        type="about:blank",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        request_id=g.get("request_id"),
-        **details,
-    )
+    """An answer with the one error body."""
+    response = jsonify(document(status, code, sentence, g.get("request_id"), **details))
     response.status_code = status
     response.mimetype = "application/problem+json"
     if status == 401:
@@ -61,6 +53,19 @@ def problem(status: int, code: str, sentence: str, **details: Any) -> Response:
     if "retry_after" in details:
         response.headers["Retry-After"] = str(details["retry_after"])
     return response
+
+
+def document(status: int, code: str, sentence: str, request_id: str | None, **details: Any) -> dict[str, Any]:
+    """The one error body: `{"error"}` for simple clients, RFC 9457 for the others."""
+    return {
+        "error": sentence,
+        "code": code,
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "request_id": request_id,
+        **details,
+    }
 
 
 def status_of(refusal: type[errors.ClorpError]) -> int:

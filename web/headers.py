@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, request
 
+ALWAYS = {"X-Content-Type-Options": "nosniff"}
 # Pages say for themselves what they load; everything else loads nothing.
 DEFAULTS = {
     "Cache-Control": "no-store",
@@ -20,7 +21,7 @@ def install(app: Flask) -> None:
 
 
 def _secure(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(ALWAYS)
     for name, value in DEFAULTS.items():
         response.headers.setdefault(name, value)
     if request.is_secure:

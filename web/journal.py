@@ -51,3 +51,10 @@ def _note(response: Response) -> Response:
         extra={"method": method, "route": path, "status": response.status_code, "ms": round(seconds * 1000)},
     )
     return response
+
+
+def note_unrouted(status: int, request_id: str) -> None:
+    """Note an answer to what never became a request of the application."""
+    metrics.observe(NOWHERE, NOWHERE, status, 0)
+    logs.start(request_id=request_id)
+    logger.info("answered", extra={"method": NOWHERE, "route": NOWHERE, "status": status, "ms": 0})

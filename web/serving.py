@@ -16,14 +16,17 @@ from gunicorn.http import wsgi
 from gunicorn.workers import gthread
 
 from models import logs
+from web import porter
 
 wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell what serves
-gthread.DEFAULT_WORKER_DATA_TIMEOUT = 1.0  # a thread waits so long for a request's first byte, at a stop too
 gthread.STOP_KEEPALIVE_LINGER = 1.0  # and a stop waits so long for a next request on a connection
 # Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = 128  # twice `watch.WAITING_MAX`: who waits or streams holds one, and leaves as many to the others
+# With what PostgreSQL and Redis take, below the 1,024 files that many systems let a process open.
+worker_connections = 900
 keepalive = 15
+sendfile = False  # it would wait for the client
 graceful_timeout = 3  # below the share of a stop that `clorp up` has for web
 timeout = 60
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # a heartbeat that never waits for a disk
@@ -43,8 +46,6 @@ class logger_class(glogging.Logger):  # the name of gunicorn's setting
         self.error_log.propagate = True
 
 
-_farewells = threading.BoundedSemaphore(64)  # more at once are cut short
-
 _missed: "queue.SimpleQueue[int] | None" = None  # signals that the arbiter's handler took in this worker
 
 
@@ -57,8 +58,8 @@ def post_fork(server: Any, _worker: Any) -> None:
     db.forget()
 
 
-class worker_class(gthread.ThreadWorker):  # the name of gunicorn's setting
-    """gunicorn's threads, with a stop that nothing holds up: no stream, no idle client, no slow start."""
+class worker_class(porter.Porter):  # the name of gunicorn's setting
+    """Threads that wait for no client, with a stop that nothing holds up: no stream, no slow start."""
 
     def init_signals(self) -> None:
         """Hear a stop that came between the fork and this moment, too: the arbiter's handler had it."""
@@ -73,38 +74,11 @@ class worker_class(gthread.ThreadWorker):  # the name of gunicorn's setting
         if not self.booted:
             sys.exit(0)  # nobody is served yet, and the rest of a slow import would be for nothing
         super().handle_exit(sig, frame)
-        self.method_queue.defer(self._leave_the_silent)
+        self.method_queue.defer(self.leave_the_slow)
         from web import watch
 
         # In a thread, for a handler may have interrupted whoever holds the lock that this takes.
         threading.Thread(target=watch.end, name="end").start()
-
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """Let the farewell to a client, which may take seconds, wait in a thread of its own.
-
-        gunicorn has it in the thread that accepts everybody else.
-        """
-        ended = not fs.cancelled() and fs.exception() is None and not fs.result()
-        if not (ended and self.alive):
-            super().finish_request(conn, fs)
-            return
-        self.nr_conns -= 1
-        if _farewells.acquire(blocking=False):
-            threading.Thread(target=_take_leave, args=(conn,), daemon=True).start()
-        else:
-            conn.close()
-
-    def _leave_the_silent(self) -> None:
-        """Wait no longer for connections on which nothing was ever asked, as browsers open in advance."""
-        for connection in self.pending_conns:
-            connection.timeout = 0.0
-
-
-def _take_leave(conn: Any) -> None:
-    try:
-        conn.close(graceful=True)
-    finally:
-        _farewells.release()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

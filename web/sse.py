@@ -6,6 +6,7 @@ No connection to the database is held while a stream waits: each look is a short
 import logging
 import time
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID
@@ -55,7 +56,7 @@ def stream(job_id: UUID | None, look: Callable[[], Heard], greeting: str = "") -
         Unavailable: too many wait in this process already.
         ClorpError: whatever the first look raises; a later one only ends the stream.
     """
-    written = _written(job_id, asked.asker(), look, greeting)
+    written = _written(watch.waiting(job_id, asked.asker(), asked.left()), look, greeting)
     first = next(written)  # here, so that a refusal is still an answer of its own
     response = Response(chain([first], written), mimetype="text/event-stream", headers=HEADERS)
     response.call_on_close(written.close)
@@ -63,10 +64,10 @@ def stream(job_id: UUID | None, look: Callable[[], Heard], greeting: str = "") -
 
 
 def _written(
-    job_id: UUID | None, who: str, look: Callable[[], Heard], greeting: str
+    place: AbstractContextManager[watch.Waiting | None], look: Callable[[], Heard], greeting: str
 ) -> Generator[str, None, None]:
     end = time.monotonic() + STREAM_SECONDS
-    with watch.waiting(job_id, who) as changed:
+    with place as changed:
         if changed is None:
             raise Unavailable("Too many are listening; try again.", retry_after=FULL_RETRY_SECONDS)
         heard = look()
@@ -75,11 +76,11 @@ def _written(
             yield from heard.messages
             if heard.over or watch.ending() or time.monotonic() >= end:
                 return
-            if not heard.full and not changed(min(BEAT_SECONDS, end - time.monotonic())):
-                yield ": beat\n\n"
             try:
+                if not heard.full and not changed(min(BEAT_SECONDS, end - time.monotonic())):
+                    yield ": beat\n\n"
                 heard = look()  # without news too: who listens may have lost the right to
-            except ClorpError:
+            except (ClorpError, watch.HungUp):
                 return
             except SQLAlchemyError as error:
                 logger.warning("a stream ends: %s", type(error).__name__)

@@ -21,10 +21,16 @@ LOOK_SECONDS = 0.2  # between two questions; what waiting costs in time and Post
 WAITING_MAX = 64  # threads that may wait at once in one process: half of those that serve
 WAITING_EACH_MAX = 24  # of them one user or address may hold, so that nobody takes all of them
 
+Waiting = Callable[[float], bool]
+
 _guard = threading.Lock()
 _waiting: set["_Waiter"] = set()
 _thread: threading.Thread | None = None
 _ending = threading.Event()
+
+
+class HungUp(Exception):
+    """Who waited has left: there is nobody to answer."""
 
 
 @dataclass(eq=False)
@@ -32,29 +38,36 @@ class _Waiter:
     job_id: UUID | None  # None: for news of any drop
     who: str | None = None
     news: threading.Event = field(default_factory=threading.Event)
+    left: Callable[[], bool] | None = None  # whether who waits has hung up
+    gone: bool = False
     # Between its own look and the thread's next one something may slip: the first that succeeds wakes it.
     unsure: bool = True
 
     def heard(self, seconds: float) -> bool:
         if seconds <= 0 or _ending.is_set() or not self.news.wait(seconds):
             return False
+        if self.gone:
+            raise HungUp
         self.news.clear()  # before the caller looks, and never at a time-out: nothing gets lost
         return not _ending.is_set()
 
 
 @contextmanager
-def waiting(job_id: UUID | None = None, who: str | None = None) -> Iterator[Callable[[float], bool] | None]:
+def waiting(
+    job_id: UUID | None = None, who: str | None = None, left: Callable[[], bool] | None = None
+) -> Iterator[Waiting | None]:
     """Listen while the block runs. Look once inside it, before waiting: then nothing is missed.
 
     Args:
         job_id: of the drop to wait for; None for all of them.
         who: the user or address that waits, who gets no more than its share of the places.
+        left: whether it has hung up, if somebody knows; then its place is free for others.
 
     Yields:
         A function that waits up to so many seconds. True: look again; False: time is up, or the
-        process is ending. None instead of it where too many wait already.
+        process is ending. It raises HungUp. None instead of it where too many wait already.
     """
-    waiter = _Waiter(job_id, who)
+    waiter = _Waiter(job_id, who, left=left)
     with _guard:
         held = sum(other.who == who for other in _waiting) if who else 0
         room = len(_waiting) < WAITING_MAX and held < WAITING_EACH_MAX
@@ -99,6 +112,7 @@ def _look() -> None:
     """Ask and wake, until nobody waits any more."""
     news, away = events.News(), False
     while present := _present():
+        _dismiss([waiter for waiter in present if waiter.left and waiter.left()])
         try:
             with db.transaction() as session:
                 changed = news.changed(session)
@@ -122,6 +136,14 @@ def _present() -> list[_Waiter]:
             return list(_waiting)
         _thread = None
         return []
+
+
+def _dismiss(left: list[_Waiter]) -> None:
+    with _guard:
+        _waiting.difference_update(left)
+    for waiter in left:
+        waiter.gone = True
+        waiter.news.set()
 
 
 def _wake(present: list[_Waiter], changed: set[UUID]) -> None:

@@ -1,0 +1,224 @@
+"""Clients that are slow, rude or broken, at a real gunicorn: they keep nobody else waiting."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
+
+import httpx2
+import pytest
+
+from tests.serving import gunicorn
+from tests.support import person
+from tests.web.test_headers import POLICY, UUID7
+from tests.workers.processes import until
+
+Address = tuple[str, int]
+
+CROWD = 200  # more than there are threads
+PATIENCE_SECONDS = 2.0  # of everybody else
+LATE_SECONDS = 8.0  # by then the hurried server has given up whoever dawdles
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Address]:
+    with gunicorn("tests.web.hurried") as address:
+        yield address
+
+
+@contextmanager
+def crowd(address: Address, said: bytes, count: int = CROWD) -> Iterator[list[socket.socket]]:
+    """So many connections on which that was said."""
+    with ExitStack() as stack:
+        sockets = []
+        for _ in range(count):
+            sockets.append(stack.enter_context(socket.create_connection(address, timeout=LATE_SECONDS)))
+            sockets[-1].sendall(said)
+        yield sockets
+
+
+def others_are_served(address: Address, meanwhile: Callable[[], None], seconds: float = 0.8) -> None:
+    """Newcomers get their answers in time, again and again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        meanwhile()
+        begun = time.monotonic()
+        url = f"http://{address[0]}:{address[1]}/healthz"
+        assert httpx2.get(url, timeout=PATIENCE_SECONDS, trust_env=False).status_code == 200
+        assert time.monotonic() - begun < PATIENCE_SECONDS
+        time.sleep(0.05)
+
+
+def everything(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def refusal(raw: bytes) -> tuple[int, str]:
+    """The status and the code of a refusal, whose form is checked; the connection ended with it."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines)
+    document = json.loads(body)
+    assert first.startswith(f"HTTP/1.1 {document['status']} ")
+    assert set(document) >= {"error", "code", "type", "title", "status", "request_id"}
+    assert UUID7.fullmatch(document["request_id"])
+    assert fields["X-Request-Id"] == document["request_id"]
+    assert fields["Content-Type"] == "application/problem+json"
+    assert fields["Connection"] == "close"
+    assert fields["Server"] == "clorp"
+    assert fields["Content-Security-Policy"] == POLICY
+    assert fields["X-Content-Type-Options"] == "nosniff"
+    assert fields["Cache-Control"] == "no-store"
+    return document["status"], document["code"]
+
+
+def ask(address: Address, raw: bytes) -> bytes:
+    with socket.create_connection(address, timeout=LATE_SECONDS) as client:
+        client.sendall(raw)
+        return everything(client)
+
+
+# Slow ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [HEAD + b"X-Slow: "],
+        [
+            POST + b"Content-Length: 1000\r\n\r\n{",
+            POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
+            b"POST /api/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n-",
+        ],
+    ],
+    ids=["heads", "bodies"],
+)
+def test_who_dribbles_a_request_holds_up_nobody_and_is_told_in_the_end(server, kinds):
+    with ExitStack() as stack:
+        crowds = [stack.enter_context(crowd(server, said, CROWD // len(kinds) + 1)) for said in kinds]
+
+        def dribble():
+            for dribbler in chain(*crowds):
+                with suppress(ConnectionError):  # once the patience is over
+                    dribbler.sendall(b"x")
+
+        others_are_served(server, dribble)
+        for dribblers in crowds:
+            assert refusal(everything(dribblers[-1])) == (408, "request_timeout")
+
+
+def test_who_does_not_read_the_answers_holds_up_nobody_and_is_given_up(server):
+    with crowd(server, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100) as asking:
+        others_are_served(server, lambda: None)
+        time.sleep(1.3)
+        got = 0
+        with suppress(ConnectionError):
+            while piece := asking[0].recv(65536):
+                got += len(piece)
+        assert 0 < got < 5_000_000  # of fifteen
+
+
+def test_a_slow_answer_arrives_whole(server):
+    whole = ask(server, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    body = whole.partition(b"\r\n\r\n")[2]
+    assert json.loads(body)["openapi"]
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(LATE_SECONDS)
+        client.connect(server)
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        got = everything(client)
+    assert got.count(body) == 20
+
+
+def test_requests_that_come_in_pieces_or_together_are_answered_one_after_the_other(server):
+    once = HEAD + b"\r\n"
+    body = POST + b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\nX-Trailer: z\r\n\r\n"
+    last = HEAD + b"Connection: close\r\n\r\n"
+    raw = once + body + POST + b"Content-Length: 2\r\n\r\n[]" + once + last
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        for n in range(0, len(raw), 7):
+            client.sendall(raw[n : n + 7])
+        pieces = everything(client)
+    for got in (pieces, ask(server, raw)):
+        assert got.count(b"HTTP/1.1 200 ") == 3
+        assert got.count(b"HTTP/1.1 400 ") == 2
+
+
+def test_who_asks_whether_to_go_on_is_told_once(server):
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"[]")
+        assert everything(client).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
+    raw = POST + b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n"
+    assert b'"content_too_large"' in ask(server, raw)
+    chunk = b"%x\r\n%s\r\n" % (1 << 20, b"x" * (1 << 20))
+    answer = ask(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 5)
+    assert b'"content_too_large"' in answer
+
+
+def test_a_client_that_is_gone_before_its_request_is_whole_is_forgotten(server):
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(HEAD)
+        client.shutdown(socket.SHUT_WR)
+        assert everything(client) == b""
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(POST + b"Content-Length: 50\r\n\r\n{}")
+        client.shutdown(socket.SHUT_WR)
+        assert b'"invalid_json"' in everything(client)
+
+
+# Broken ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "code"),
+    [
+        (POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad_request"),
+        (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n", 400, "bad_request"),
+        (POST + b"Content-Length: -1\r\n\r\n", 400, "bad_request"),
+        (POST + b"Transfer-Encoding: rot13, chunked\r\n\r\n", 501, "not_implemented"),
+        (HEAD + b"A line without a colon\r\n\r\n", 400, "bad_request"),
+        (HEAD + b"X: a\n\r\n", 400, "bad_request"),
+        (b"hello\r\n\r\n", 400, "bad_request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/3.0\r\n\r\n", 400, "bad_request"),
+        (b"G\xe9T / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+        (b"GET /" + b"x" * 100_000, 414, "uri_too_long"),
+        (HEAD + b"X: " + b"x" * 9000 + b"\r\n\r\n", 431, "request_header_fields_too_large"),
+        (HEAD + b"X: x\r\n" * 200 + b"\r\n", 431, "request_header_fields_too_large"),
+        (HEAD + b"X: x\r\n" * 20_000, 431, "request_header_fields_too_large"),
+        (HEAD + b"Expect: the-worst\r\n\r\n", 417, "expectation_failed"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_our_form(server, raw, status, code):
+    assert refusal(ask(server, raw)) == (status, code)
+
+
+# Gone ------------------------------------------------------------------------------------------
+
+
+def test_who_hangs_up_while_waiting_frees_the_place(database):
+    auth = f"Authorization: {person().auth['Authorization']}"
+    with gunicorn() as address:
+
+        def waiting() -> int:
+            text = httpx2.get(f"http://{address[0]}:{address[1]}/metrics", trust_env=False).text
+            return int(text.partition("\nclorp_waiting ")[2].partition(".")[0])
+
+        for path in ("/api/board/stream", "/api/board?wait=25"):
+            with crowd(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n{auth}\r\n\r\n".encode(), 10):
+                until("they wait", lambda: waiting() == 10)
+            until("nobody waits", lambda: waiting() == 0)
