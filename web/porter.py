@@ -191,8 +191,11 @@ class Porter(gthread.ThreadWorker):
             dues.update({conn: min(due, soon) for conn, due in dues.items()})
 
     def _make_way(self, now: float) -> None:
-        """Where connections get scarce, those go that have been asking for the longest time."""
+        """Where connections get scarce, farewells are short, and who has been asking for longest goes."""
         excess = self.nr_conns - int(self.worker_connections * CROWDED)
+        for conn in list(self._parting)[: max(0, excess)]:
+            self._close(conn)
+            excess -= 1
         if excess > 0:
             slow = [(a.since, conn) for conn, a in self._arriving.items() if now - a.since > SLOW_SECONDS]
             for _, conn in sorted(slow, key=lambda pair: pair[0])[:excess]:

@@ -10,10 +10,13 @@ from itertools import chain
 import httpx2
 import pytest
 
+from models.uploads import UPLOAD_MAX
 from tests.serving import gunicorn
 from tests.support import person
 from tests.web.test_headers import POLICY, UUID7
 from tests.workers.processes import until
+from web import arriving, contract
+from web.uploads import FORM_ROOM
 
 Address = tuple[str, int]
 
@@ -23,6 +26,7 @@ LATE_SECONDS = 8.0  # by then the hurried server has given up whoever dawdles
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+UPLOAD = b"POST /api/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def ask(address: Address, raw: bytes) -> bytes:
         [
             POST + b"Content-Length: 1000\r\n\r\n{",
             POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
-            b"POST /api/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n-",
+            UPLOAD + b"-",
         ],
     ],
     ids=["heads", "bodies"],
@@ -121,6 +125,18 @@ def test_who_does_not_read_the_answers_holds_up_nobody_and_is_given_up(server):
             while piece := asking[0].recv(65536):
                 got += len(piece)
         assert 0 < got < 5_000_000  # of fifteen
+
+
+def test_where_connections_get_scarce_the_slowest_make_way(server):
+    with crowd(server, HEAD, 350) as asking:
+        others_are_served(server, lambda: None, 0.5)
+        assert refusal(everything(asking[0])) == (503, "unavailable")
+
+
+def test_where_memory_gets_scarce_somebody_has_to_go(server):
+    with crowd(server, UPLOAD + b"x" * 4_900_000, 10) as bringing:
+        ends = [refusal(everything(client)) for client in bringing]
+    assert set(ends) == {(503, "unavailable"), (408, "request_timeout")}
 
 
 def test_a_slow_answer_arrives_whole(server):
@@ -177,6 +193,12 @@ def test_a_client_that_is_gone_before_its_request_is_whole_is_forgotten(server):
         client.sendall(POST + b"Content-Length: 50\r\n\r\n{}")
         client.shutdown(socket.SHUT_WR)
         assert b'"invalid_json"' in everything(client)
+
+
+def test_whatever_the_application_takes_has_room_while_it_arrives():
+    assert arriving.BODY_ROOM > contract.BODY_MAX
+    assert arriving.UPLOAD_ROOM > UPLOAD_MAX + FORM_ROOM
+    assert any(f"{r.method} {r.path}".encode() == arriving.UPLOADS for r in contract.routes if r.multipart)
 
 
 # Broken ----------------------------------------------------------------------------------------
