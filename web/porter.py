@@ -164,6 +164,11 @@ class Porter(gthread.ThreadWorker):
 
     # The clock --------------------------------------------------------------------------------
 
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """A turn of the loop: a short one where somebody's time may run out."""
+        timed = self._arriving or self._leaving or self._parting
+        super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS) if timed else timeout)
+
     def murder_pending(self) -> None:
         """At each turn of the loop: who has had their time goes, and who takes too much room."""
         super().murder_pending()
