@@ -11,8 +11,8 @@ from tests.web.answers import ok
 
 # Whatever can open a connection by a name that it is given.
 SPEAKING = {
-    "aiohttp", "ftplib", "http.client", "httpx2", "obstore", "requests", "smtplib", "socket", "stripe", "urllib3",
-    "urllib.request",
+    "aiohttp", "ftplib", "http.client", "httpx2", "obstore", "requests", "smtplib", "socket", "stripe",
+    "urllib.request", "urllib3",
 }  # fmt: skip
 WHERE = {
     "web/client.py": "the server that its user logs in to",
