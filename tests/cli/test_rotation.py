@@ -1,15 +1,19 @@
 """`clorp admin rotate-keys`, and what the doctor says before and after."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from cryptography.fernet import Fernet
 
-from models import vault
+from models import db, lifecycle, vault
 from models.states import Status
 from tests.cli.test_doctor import beat, examine
 from tests.models.stages import drop_in
+from tests.rules.source import ROOT
 from tests.support import drop
+from tests.workers.processes import until
 
 SECRETS = {"TOKEN": "tell-nobody"}
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
@@ -76,3 +80,20 @@ def test_the_doctor_says_whether_an_older_key_is_needed(clorp, job_id):
     assert wrong["rotation"]["detail"] == "1 of 1 secrets need an older key"
     clorp("admin", "rotate-keys")
     assert examine(clorp) == {}
+
+
+def test_a_killed_run_is_resumed_by_the_next(clorp, keys):
+    keys(OLD)
+    drops = sorted(drop_in(Status.OPEN, env_vars=SECRETS) for _ in range(5))
+    keys(NEW, OLD)
+    with db.transaction() as session:
+        lifecycle.lock(session, drops[3])  # there it has to wait, and there it dies
+        command = [sys.executable, "-m", "web.cli", "admin", "rotate-keys"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            until("the third row", lambda: vault.is_current(drop(drops[2]).env_vars))
+            process.kill()
+    assert [vault.is_current(drop(job_id).env_vars) for job_id in drops] == [True] * 3 + [False] * 2
+    told = json.loads(clorp("admin", "rotate-keys", "--json").output)
+    assert told["rows"]["drops"] == {"seen": 5, "rotated": 2, "unreadable": 0}
+    keys(NEW)
+    assert all(vault.unseal(drop(job_id).env_vars) == SECRETS for job_id in drops)
