@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz lint lock
+.PHONY: help setup demo up test fuzz lint audit lock
 
 help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lint: .venv/ready ## Check style and types.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+audit: .venv/ready ## Ask whether anything locked has a known vulnerability; needs the network.
+	.venv/bin/python -m tests.advisories $(ARGS)
 
 # Prints a Python that will do. Each one is tried, not only looked up: a shim may have no Python behind it.
 define find_python

@@ -164,10 +164,12 @@ def _first(
             raise CancellationRequested
         claim = slots.take(session, drop, user_id, agent_id, _closes(drop))
     claim.state = "submitted"
+    if entry.agent_id:  # the one that claimed has nothing more to do here, and may be deleted
+        claim.agent_id = agent_id
     submission = Submission(
         job_id=drop.id,
         user_id=user_id,
-        agent_id=agent_id if entry.agent_id else claim.agent_id,
+        agent_id=claim.agent_id,
         claim_id=claim.id,
         body=entry.text,
         revision=1,

@@ -104,6 +104,7 @@ class Agent(Base):
         Index("agents_one_default", "user_id", unique=True, postgresql_where=text("is_default")),
         CheckConstraint("NOT (is_default AND deleted_at IS NOT NULL)", name="default_stays"),
         CheckConstraint("length(personality) <= 2000 AND length(avatar_url) <= 500", name="profile"),
+        UniqueConstraint("id", "user_id"),  # for claims_agent and submissions_agent
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -149,6 +150,7 @@ class Drop(Base):
         Index("jobs_board", "id", postgresql_where=text("status = 'open'")),
         Index("jobs_feed", "id", postgresql_where=text("status IN ('completed', 'verified')")),
         Index("jobs_sender", "sender_id", "id"),
+        Index("jobs_sealed", "id", postgresql_where=text("env_vars IS NOT NULL")),  # for the rotation of keys
         Index("jobs_unrated", "ended_at", "id", postgresql_where=text("status = 'verified' AND NOT rated")),
     )
 
@@ -196,6 +198,8 @@ class Claim(Base):
         CheckConstraint("state IN ('held', 'submitted', 'released', 'expired')", name="state"),
         CheckConstraint("slot > 0", name="slot"),  # not above max_claims: guards.sql
         UniqueConstraint("id", "job_id", "user_id"),  # for submissions_slot
+        # Nobody competes as somebody else's agent; as none that is deleted: guards.sql.
+        ForeignKeyConstraint(["agent_id", "user_id"], ["agents.id", "agents.user_id"], name="claims_agent"),
         # One slot, one user: no sixth competitor, nobody twice.
         Index(
             "claims_slot",
@@ -217,7 +221,7 @@ class Claim(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    agent_id: Mapped[UUID | None]
     slot: Mapped[int] = mapped_column(SmallInteger)
     state: Mapped[str] = mapped_column(server_default="held")
     expires_at: Mapped[datetime]
@@ -235,6 +239,9 @@ class Submission(Base):
             ["claims.id", "claims.job_id", "claims.user_id"],
             name="submissions_slot",
         ),
+        ForeignKeyConstraint(
+            ["agent_id", "user_id"], ["agents.id", "agents.user_id"], name="submissions_agent"
+        ),
         UniqueConstraint("job_id", "user_id"),
         UniqueConstraint("job_id", "rank"),  # never two winners
         CheckConstraint(_one_of("grade", GRADES), name="grade"),
@@ -247,7 +254,7 @@ class Submission(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    agent_id: Mapped[UUID | None]
     claim_id: Mapped[UUID] = mapped_column(unique=True)
     body: Mapped[str]
     revision: Mapped[int] = mapped_column(server_default=text("1"))

@@ -32,7 +32,7 @@ def seal_bytes(plain: bytes) -> bytes:
     Raises:
         Unavailable: the server has no key.
     """
-    return _keys().encrypt(plain)
+    return _keys()[0].encrypt(plain)
 
 
 def open_bytes(sealed: bytes) -> bytes:
@@ -42,16 +42,47 @@ def open_bytes(sealed: bytes) -> bytes:
         Unavailable: the server has no key, or not the one it was sealed with.
     """
     try:
-        return _keys().decrypt(sealed)
+        return MultiFernet(_keys()).decrypt(sealed)
     except InvalidToken:
         raise Unavailable("This was sealed with a key that this server does not have.") from None
 
 
-def _keys() -> MultiFernet:
+def require_key() -> None:
+    """Nothing, where the server has a key.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    _keys()
+
+
+def is_current(sealed: bytes) -> bool:
+    """Whether it is sealed with the first key; looks at the signature, and decrypts nothing.
+
+    Raises:
+        Unavailable: the server has no key.
+    """
+    try:
+        _keys()[0].extract_timestamp(sealed)
+    except InvalidToken:
+        return False
+    return True
+
+
+def seal_anew(sealed: bytes) -> bytes:
+    """The same secret, sealed with the first key.
+
+    Raises:
+        Unavailable: the server has no key, or not the one it was sealed with.
+    """
+    return seal_bytes(open_bytes(sealed))
+
+
+def _keys() -> list[Fernet]:
     keys = settings().encryption_keys
     if not keys:
         raise Unavailable(
             "This server has no CLORP_ENCRYPTION_KEYS, so it keeps nothing secret: no envVars, "
             "no Idempotency-Key."
         )
-    return MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+    return [Fernet(key.strip()) for key in keys.split(",")]

@@ -1,5 +1,6 @@
 """Who is asking, and what their key may do: every route wants one unless it says that it is public."""
 
+import hmac
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
@@ -36,6 +37,22 @@ def bearer() -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated
     return token.strip()
+
+
+def require_bearer(secret: str) -> None:
+    """Nothing, where the caller bears this secret of the server's. Whoever does not is counted: no guessing.
+
+    Raises:
+        Unauthenticated: they bear another, or none.
+        RateLimited: too many such requests from this address.
+    """
+    try:
+        if hmac.compare_digest(bearer().encode(), secret.encode()):
+            return
+    except Unauthenticated:
+        pass
+    limits.admit_stranger()
+    raise Unauthenticated
 
 
 def _identify() -> None:

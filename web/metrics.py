@@ -5,7 +5,6 @@ behind one address (`WEB_CONCURRENCY`), each scrape sees one of them. Everything
 PostgreSQL and Redis and is the same wherever it is asked.
 """
 
-import hmac
 import logging
 import threading
 import time
@@ -25,10 +24,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models import health
-from models.errors import Unauthenticated
+from models.errors import RateLimited, Unauthenticated
 from models.settings import settings
 from web import watch
-from web.auth import bearer
+from web.auth import require_bearer
 from web.contract import Routes
 
 logger = logging.getLogger(__name__)
@@ -60,12 +59,11 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
     _seconds.labels(method, route).observe(seconds)
 
 
-@metrics.get("/metrics", media_type="text/plain", refuses=[Unauthenticated])
+@metrics.get("/metrics", media_type="text/plain", refuses=[Unauthenticated, RateLimited])
 def scrape() -> Response:
     """Numbers for Prometheus; the bearer of `CLORP_METRICS_TOKEN` only, where that is set."""
-    wanted = settings().metrics_token
-    if wanted and not hmac.compare_digest(bearer().encode(), wanted.encode()):
-        raise Unauthenticated
+    if wanted := settings().metrics_token:
+        require_bearer(wanted)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

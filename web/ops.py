@@ -1,6 +1,5 @@
 """For operators: is it alive, could a drop be settled, and the deadline sweep by hand."""
 
-import hmac
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -8,7 +7,7 @@ from pydantic import BaseModel, Field
 from models import health, settlement
 from models.errors import Unauthenticated, Unavailable
 from models.settings import settings
-from web.auth import bearer
+from web.auth import require_bearer
 from web.contract import Reply, Routes
 from web.handoff import publish
 
@@ -64,7 +63,6 @@ def enforce_deadlines() -> Swept:
     secret = settings().cron_secret
     if not secret:
         raise Unavailable("This server has no CRON_SECRET, and needs none: beat enforces the deadlines.")
-    if not hmac.compare_digest(bearer().encode(), secret.encode()):
-        raise Unauthenticated
+    require_bearer(secret)
     handed_out = settlement.sweep(publish)
     return Swept(handed_out=dict(handed_out), total=handed_out.total())

@@ -1,6 +1,7 @@
 """PostgreSQL itself refuses, with the Python code bypassed; and the audit sees what got past it."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from uuid import UUID, uuid4
 
@@ -23,7 +24,7 @@ FORBIDDEN = [pair for pair in product(Status, Status) if pair[0] is not pair[1] 
 ALONG = {
     Status.OPEN: ", opened_at = now(), window_closes_at = now() + interval '5 minutes'",
     Status.RANKING: "",
-    Status.COMPLETED: ", winning_submission_id = (SELECT id FROM submissions LIMIT 1)",
+    Status.COMPLETED: ", winning_submission_id = (SELECT id FROM submissions WHERE rank = 1)",
     Status.VERIFIED: ", ended_at = now()",
     Status.CANCELLED: ", ended_at = now()",
     Status.FAILED: ", ended_at = now(), failure_reason = 'test'",
@@ -53,6 +54,10 @@ def sender_of(job_id: UUID) -> UUID:
     return sql("SELECT sender_id FROM jobs WHERE id = :id", id=job_id)[0].sender_id
 
 
+def winner_of(job_id: UUID) -> UUID:
+    return sql("SELECT user_id FROM submissions WHERE job_id = :id AND rank = 1", id=job_id)[0].user_id
+
+
 TRANSFER = """INSERT INTO transfers (id, key, kind, job_id, debit_id, credit_id, amount_cents)
     VALUES (gen_random_uuid(), gen_random_uuid()::text, :kind, :job, :debit, :credit, :cents)"""
 
@@ -79,6 +84,8 @@ def test_a_forbidden_move_is_refused(before: Status, after: Status):
 def test_an_allowed_move_passes(before: Status, after: Status):
     job_id = drop_in(before)
     with db.engine().connect() as connection:  # never committed: the money did not move along
+        if after is Status.COMPLETED:
+            connection.execute(text("UPDATE submissions SET rank = 1, grade = 'B' WHERE body = 'apple'"))
         change = f"UPDATE jobs SET status = :after{ALONG[after]} WHERE id = :id"
         assert connection.execute(text(change), {"id": job_id, "after": after}).rowcount == 1
 
@@ -124,6 +131,50 @@ def test_the_winner_is_frozen(status: Status, change: str):
     assert refusal(f"UPDATE jobs SET {change} WHERE id = :id", id=drop_in(status)) == "jobs_frozen"
 
 
+COMPLETE = "UPDATE jobs SET status = 'completed', winning_submission_id = :entry WHERE id = :id"
+
+
+def test_a_drop_is_won_by_its_own_rank_1():
+    job_id, elsewhere = drop_in(Status.RANKING), drop_in(Status.VERIFIED)
+    entries = sql("SELECT id FROM submissions WHERE job_id = :here OR rank = 1", here=job_id)
+    assert len(entries) == 3
+    for entry in entries:
+        assert refusal(COMPLETE, id=job_id, entry=entry.id) == "jobs_winner", elsewhere
+
+
+def test_no_sender_wins_their_own_drop_even_with_an_entry_in_it():
+    job_id = drop_in(Status.RANKING)
+    corrupt(
+        "UPDATE submissions SET user_id = :sender, rank = 1, grade = 'S' WHERE body = 'apple'",
+        sender=sender_of(job_id),
+    )
+    entry = sql("SELECT id FROM submissions WHERE rank = 1")[0].id
+    assert refusal(COMPLETE, id=job_id, entry=entry) == "jobs_winner"
+
+
+def env_vars_become(job_id: UUID, value: bytes | None) -> str | None:
+    return refusal("UPDATE jobs SET env_vars = :value WHERE id = :id", id=job_id, value=value)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_drop_without_env_vars_gets_none(status: Status):
+    assert env_vars_become(drop_in(status), b"planted") == "jobs_env_vars"
+
+
+@pytest.mark.parametrize("status", Status)
+def test_env_vars_change_their_key_but_are_wiped_only_after_the_end(status: Status):
+    job_id = drop_in(status, env_vars={"TOKEN": "x"})
+    assert env_vars_become(job_id, b"the same under another key") is None
+    ended = status in (Status.VERIFIED, Status.CANCELLED, Status.FAILED)
+    assert env_vars_become(job_id, None) == (None if ended else "jobs_env_vars")
+
+
+def test_wiped_env_vars_stay_wiped():
+    job_id = drop_in(Status.VERIFIED, env_vars={"TOKEN": "x"})
+    assert env_vars_become(job_id, None) is None
+    assert env_vars_become(job_id, b"back again") == "jobs_env_vars"
+
+
 # Competitors -----------------------------------------------------------------------------------
 
 CLAIM = """INSERT INTO claims (id, job_id, user_id, slot, expires_at)
@@ -159,6 +210,112 @@ def test_nobody_has_two_slots():
 def test_nobody_competes_in_their_own_drop():
     job_id = drop_in(Status.OPEN)
     assert take(job_id, sender_of(job_id), 1) == "claims_own_drop"
+
+
+def test_no_sender_enters_their_own_drop_through_the_slot_of_another():
+    job_id, other = drop_in(Status.OPEN), person()
+    claim(other, job_id)
+    slot, sender = claim_of(job_id, other), sender_of(job_id)
+    assert refusal(ENTRY, job=job_id, user=sender, claim=slot, late="-1 s") == "submissions_slot"
+    taken_over = "UPDATE claims SET user_id = :sender, agent_id = NULL WHERE id = :id"
+    assert refusal(taken_over, sender=sender, id=slot) == "claims_own_drop"
+
+
+def test_claims_and_entries_stay_whose_they_are():
+    job_id, author, other = drop_in(Status.OPEN), person(), person()
+    submit(author, job_id)
+    for table in ("claims", "submissions"):
+        change = f"UPDATE {table} SET user_id = :other, agent_id = NULL WHERE job_id = :id"
+        assert refusal(change, other=other.id, id=job_id) == f"{table}_frozen"
+    claim(other, job_id)
+    swap = "UPDATE submissions SET claim_id = :claim"
+    assert refusal(swap, claim=claim_of(job_id, other)) == "submissions_frozen"
+
+
+def agent_of(who: Person, name: str = "quill") -> UUID:
+    agent_id = uuid7()
+    sql(
+        "INSERT INTO agents (id, user_id, name) VALUES (:id, :user, :name)",
+        id=agent_id,
+        user=who.id,
+        name=name,
+    )
+    return agent_id
+
+
+CLAIM_AS = CLAIM.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
+ENTRY_AS = ENTRY.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
+DELETE_AGENT = "UPDATE agents SET deleted_at = now() WHERE id = :id"
+
+
+def test_nobody_competes_as_the_agent_of_somebody_else():
+    job_id, who, other = drop_in(Status.OPEN), person(), person()
+    agent = agent_of(other)
+    assert refusal(CLAIM_AS, id=uuid7(), job=job_id, user=who.id, agent=agent, slot=1) == "claims_agent"
+    claim(who, job_id)
+    slot = claim_of(job_id, who)
+    entry = refusal(ENTRY_AS, job=job_id, user=who.id, agent=agent, claim=slot, late="-1 s")
+    assert entry == "submissions_agent"
+    assert (
+        refusal("UPDATE claims SET agent_id = :agent WHERE id = :id", agent=agent, id=slot) == "claims_agent"
+    )
+    moved = "UPDATE agents SET user_id = :other, is_default = false WHERE user_id = :who"
+    assert refusal(moved, other=other.id, who=who.id) == "claims_agent"
+
+
+def test_no_sender_competes_through_the_agent_of_another_or_as_another_through_theirs():
+    job_id, other = drop_in(Status.OPEN), person()
+    sender = sender_of(job_id)
+    theirs, his = agent_of(other), sql("SELECT id FROM agents WHERE user_id = :id", id=sender)[0].id
+    assert refusal(CLAIM_AS, id=uuid7(), job=job_id, user=sender, agent=theirs, slot=1) == "claims_own_drop"
+    assert refusal(CLAIM_AS, id=uuid7(), job=job_id, user=other.id, agent=his, slot=1) == "claims_agent"
+
+
+def test_nobody_competes_as_a_deleted_agent():
+    job_id, who = drop_in(Status.OPEN), person()
+    agent = agent_of(who)
+    assert refusal(DELETE_AGENT, id=agent) is None
+    assert refusal(CLAIM_AS, id=uuid7(), job=job_id, user=who.id, agent=agent, slot=1) == "agents_living"
+    claim(who, job_id)
+    slot = claim_of(job_id, who)
+    entry = refusal(ENTRY_AS, job=job_id, user=who.id, agent=agent, claim=slot, late="-1 s")
+    assert entry == "agents_living"
+    assert (
+        refusal("UPDATE claims SET agent_id = :agent WHERE id = :id", agent=agent, id=slot) == "agents_living"
+    )
+
+
+def test_a_claim_of_an_agent_that_is_gone_does_not_come_back():
+    job_id, who = drop_in(Status.OPEN), person()
+    agent, slot = agent_of(who), uuid7()
+    assert refusal(CLAIM_AS, id=slot, job=job_id, user=who.id, agent=agent, slot=1) is None
+    assert refusal("UPDATE claims SET expires_at = now() WHERE id = :id", id=slot) is None
+    assert refusal(DELETE_AGENT, id=agent) is None
+    for change in ("expires_at = now() + interval '1 minute'", "state = 'submitted'"):
+        assert refusal(f"UPDATE claims SET {change} WHERE id = :id", id=slot) == "agents_living"
+    assert refusal("UPDATE claims SET state = 'expired' WHERE id = :id", id=slot) is None
+
+
+def test_an_agent_at_work_is_not_deleted():
+    job_id, who = drop_in(Status.OPEN), person()
+    agent, slot = agent_of(who), uuid7()
+    assert refusal(CLAIM_AS, id=slot, job=job_id, user=who.id, agent=agent, slot=1) is None
+    assert refusal(DELETE_AGENT, id=agent) == "agents_busy"
+    sql("UPDATE claims SET state = 'submitted' WHERE id = :id", id=slot)
+    sql(ENTRY_AS, job=job_id, user=who.id, agent=agent, claim=slot, late="-1 s")
+    assert refusal(DELETE_AGENT, id=agent) == "agents_busy"
+
+
+def test_who_competes_and_who_deletes_at_once_wait_for_each_other():
+    job_id, who = drop_in(Status.OPEN), person()
+    agent = agent_of(who)
+    with ThreadPoolExecutor(1) as other, db.engine().connect() as connection:
+        connection.execute(text(DELETE_AGENT), {"id": agent})
+        late = other.submit(refusal, CLAIM_AS, id=uuid7(), job=job_id, user=who.id, agent=agent, slot=1)
+        with pytest.raises(TimeoutError):
+            late.result(timeout=0.3)
+        connection.commit()
+        assert late.result(timeout=10) == "agents_living"
 
 
 def test_nobody_enters_twice():
@@ -224,7 +381,7 @@ def test_a_wallet_never_goes_below_zero():
 
 def test_an_escrow_never_goes_below_zero():
     job_id = drop_in(Status.COMPLETED)
-    payout = transfer("payout", job_id, escrow(job_id), wallet(person()), PRICE + 1)
+    payout = transfer("payout", job_id, escrow(job_id), wallet(winner_of(job_id)), PRICE + 1)
     assert payout == "accounts_balance_check"
 
 
@@ -291,6 +448,27 @@ def test_no_money_comes_from_anywhere_but_the_world():
     assert transfer("credit", None, wallet(rich), wallet(poor), 5) == "transfers_route"
 
 
+@pytest.mark.parametrize("status", [Status.OPEN, Status.RANKING, Status.COMPLETED])
+def test_a_bounty_goes_to_nobody_but_the_winner(status: Status):
+    job_id = drop_in(status)
+    losers = sql("SELECT user_id FROM submissions WHERE job_id = :id AND rank IS DISTINCT FROM 1", id=job_id)
+    for who in (sender_of(job_id), person().id, *(loser.user_id for loser in losers)):
+        assert transfer("payout", job_id, escrow(job_id), wallet(who)) == "transfers_wallet"
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.RANKING, Status.COMPLETED])
+def test_a_bounty_comes_back_to_nobody_but_its_sender(status: Status):
+    job_id = drop_in(status)
+    rivals = sql("SELECT user_id FROM submissions WHERE job_id = :id", id=job_id)
+    for who in (person().id, *(rival.user_id for rival in rivals)):
+        assert transfer("refund", job_id, escrow(job_id), wallet(who)) == "transfers_wallet"
+
+
+def test_nobody_pays_the_bounty_of_another():
+    job_id, rich = drop_in(Status.PENDING_PAYMENT), person(PRICE)
+    assert transfer("hold", job_id, wallet(rich), new_escrow(job_id)) == "transfers_wallet"
+
+
 def test_a_drop_spends_no_bounty_but_its_own():
     robbed, dead = drop_in(Status.OPEN), drop_in(Status.PENDING_PAYMENT)
     thief = wallet(sender_of(dead))
@@ -324,15 +502,15 @@ def test_a_status_without_its_money_is_not_committed(before: Status, after: Stat
     ("status", "kind"),
     [
         (Status.OPEN, "refund"),
-        (Status.OPEN, "payout"),
-        (Status.RANKING, "payout"),
+        (Status.RANKING, "refund"),
         (Status.COMPLETED, "refund"),
         (Status.COMPLETED, "payout"),
     ],
 )
 def test_money_that_leaves_without_its_status_is_not_committed(status: Status, kind: str):
     job_id = drop_in(status)
-    assert transfer(kind, job_id, escrow(job_id), wallet(sender_of(job_id))) == "escrow_agrees"
+    to = winner_of(job_id) if kind == "payout" else sender_of(job_id)
+    assert transfer(kind, job_id, escrow(job_id), wallet(to)) == "escrow_agrees"
 
 
 def test_money_that_comes_without_its_status_is_not_committed():

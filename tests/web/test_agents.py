@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 
 from models import agents
+from tests.models.stages import sql
 from tests.support import claim, drive, let_time_pass, person, post, unchanged
 from tests.web.answers import hidden, ok, refused
 from tests.web.scenes import decided, default_agent, end_window
@@ -233,6 +234,15 @@ def test_an_agent_with_an_entry_stays_until_the_drop_has_ended(api, ada):
     assert drive(job_id) == "verified"
     ok(delete(api, ada, agent_id))
     assert ok(api.get(None, "/api/feed"))["feed"][0]["winner"] == "quill"
+
+
+def test_an_entry_by_another_agent_takes_the_claim_over(api, ada):
+    """No slot stays under an agent that may be deleted now."""
+    agent_id, other_id, job_id = make(api, ada)["id"], make(api, ada, name="other")["id"], post(person(100))
+    ok(api.post(ada, f"/api/jobs/{job_id}/claim", agentId=agent_id), 201)
+    ok(api.post(ada, f"/api/jobs/{job_id}/submit", text="Rhine.", agentId=other_id))
+    ok(delete(api, ada, agent_id))
+    assert sql("SELECT agent_id::text FROM claims") == [(other_id,)]
 
 
 def test_what_another_agent_does_is_no_obstacle(api, ada):

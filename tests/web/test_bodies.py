@@ -1,5 +1,6 @@
 """Whatever a client may send: a clear refusal in the one form, nothing changed, never a 500."""
 
+import gzip
 from io import BytesIO
 from uuid import uuid4
 
@@ -147,6 +148,13 @@ def test_a_body_of_unannounced_size_is_measured_too(api, sender):
     assert ok(chunked(2 * MIB))["prompt"] == "Hi"
     with unchanged():
         refused(chunked(2 * MIB + 1), 413, "content_too_large")
+
+
+def test_a_compressed_body_is_never_unpacked(http):
+    """Ten kilobytes may become ten mebibytes."""
+    packed = gzip.compress(b'{"prompt": "' + b"x" * 10 * 1024**2 + b'"}')
+    headers = {**person().auth, "Content-Encoding": "gzip", "Content-Type": "application/json"}
+    refused(http.post("/api/jobs/run", data=packed, headers=headers), 400, "invalid_json")
 
 
 def test_a_body_that_ends_early_is_no_body_at_all(api, posts, subtests):

@@ -127,6 +127,17 @@ def test_wrong_keys_are_counted_by_address(database, settle):
     ok(here.get("/api/jobs", headers=person().auth))
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/api/cron/enforce-deadlines"])
+def test_secrets_of_the_server_are_not_guessed(database, settle, monkeypatch, path):
+    monkeypatch.setenv("CRON_SECRET", "s3cret")
+    settle(strangers_per_minute=2, reads_per_minute=600, metrics_token="s3cret")
+    here = client()
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        refused(here.get(path, headers=headers), 401, "unauthenticated")
+    limited_at(here.get(path, headers={"Authorization": "Bearer wrong, too"}))
+    assert here.get(path, headers={"Authorization": "Bearer s3cret"}).status_code == 200
+
+
 def test_sign_ups_are_few(database, settle):
     settle(signups_per_hour=2)
     here = client()

@@ -113,6 +113,25 @@ def test_a_topup_that_stripe_does_not_take_stores_nothing(api, stripe, trouble):
     assert ok(api.get(who, "/api/wallet/payments")) == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"id": "cs_1"},
+        {"id": None, "url": "https://stripe.test/1"},
+        {"id": "x" * 256, "url": "https://stripe.test/1"},
+        {"id": "cs_1", "url": "javascript:alert(1)"},
+        {"id": "cs_1", "url": ["https://stripe.test/1"]},
+    ],
+)
+def test_an_answer_of_another_form_is_not_believed(api, stripe, answer):
+    stripe.trouble = [(200, answer)]
+    who = person()
+    with unchanged():
+        refused(api.post(who, "/api/wallet/topup", amount_cents=2000), 503, "unavailable")
+    assert ok(api.get(who, "/api/wallet/payments")) == []
+
+
 def test_a_slow_stripe_holds_a_request_no_longer_than_it_may(api, stripe, monkeypatch):
     monkeypatch.setattr(stripe_rail, "TIMEOUT_SECONDS", (0.2, 0.2))
     rails._stripe.cache_clear()
@@ -262,7 +281,10 @@ def test_a_withdrawal_goes_out_once_and_succeeds_when_stripe_says_so(api, stripe
     assert violations() == []
 
 
-@pytest.mark.parametrize("trouble", [DOWN, BUSY, SLOW_DOWN, NO_KEY, "hang up", "lost"])
+NONSENSE = (200, {"object": "transfer"})
+
+
+@pytest.mark.parametrize("trouble", [DOWN, BUSY, SLOW_DOWN, NO_KEY, NONSENSE, "hang up", "lost"])
 def test_what_got_no_answer_is_asked_again_with_the_same_key(api, stripe, payee, trouble):
     payment = withdraw(api, payee)
     stripe.trouble = [trouble]

@@ -45,7 +45,7 @@ _SERVER = {
     "migrate": _Entry("web.cli.ops:migrate", "Bring the database to this version's schema."),
     "audit": _Entry("web.cli.ops:audit", "Check every promise about money; exit 0 or 1."),
     "doctor": _Entry("web.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
-    "admin": _Entry("web.cli.admin:admin", "Make users and keys, credit wallets."),
+    "admin": _Entry("web.cli.admin:admin", "Make users and keys, credit wallets, rotate encryption."),
 }
 _COMMANDS = _CLIENT | _SERVER
 _EXITS = (

@@ -9,6 +9,7 @@ import click
 from models import accounts, db, keys, ledger
 from models.keys import SCOPES, Scope
 from models.money import dollars
+from web.cli.rotation import rotate_keys
 from web.cli.servers import connect, data_option
 
 _CENTS = click.IntRange(min=1, max=10**12)
@@ -16,7 +17,10 @@ _CENTS = click.IntRange(min=1, max=10**12)
 
 @click.group()
 def admin() -> None:
-    """Make users and keys, credit wallets."""
+    """Make users and keys, credit wallets, rotate the encryption keys."""
+
+
+admin.add_command(rotate_keys)
 
 
 @admin.command()

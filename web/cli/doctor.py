@@ -14,7 +14,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from models import health
+from models import db, health, rotation
 from models.health import Check
 from models.settings import misspelt, settings
 from web.cli.servers import data_option, folder, use
@@ -34,6 +34,7 @@ _REMEDIES = {
     "redis": "start Redis or Valkey, and check CLORP_REDIS_URL",
     "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
     "redis persistence": "set appendonly yes, so that messages outlive a restart",
+    "rotation": "run `clorp admin rotate-keys` before an older key leaves CLORP_ENCRYPTION_KEYS",
     "encryption": "set CLORP_ENCRYPTION_KEYS to a Fernet key, or drops with envVars are refused",
 }
 
@@ -69,9 +70,23 @@ def _examine(data: Path) -> Iterator[Check]:
             CLORP_REDIS_URL=settings().redis_url or found.redis_url,
             CLORP_ENCRYPTION_KEYS=settings().encryption_keys or embedded.encryption_key(data),
         )
-    yield from health.checks()
+    marketplace = health.checks()
+    yield from marketplace
     yield from _redis()
     yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
+    if settings().encryption_keys and any(check.name == "schema" and check.ok for check in marketplace):
+        yield _rotation()
+
+
+def _rotation() -> Check:
+    with db.transaction() as session:
+        older, seen = rotation.outstanding(session)
+    told = (
+        f"{older} of {seen} secrets need an older key"
+        if older
+        else f"{seen} secrets, all under the first key"
+    )
+    return Check("rotation", not older, told)
 
 
 def _data_folder(data: Path) -> Check:

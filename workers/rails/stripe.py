@@ -5,14 +5,51 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import stripe
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.notices import CURRENCY, Order, RailName
 from workers.rails.protocol import Checkout, Payee, RailDown, Refused, Sent
 
-R = TypeVar("R")
+M = TypeVar("M", bound=BaseModel)
 
 TIMEOUT_SECONDS = (3, 10)  # to connect, to answer; a request of ours waits for it
 PRODUCT = "clorp wallet"
+
+
+class _Made(BaseModel):
+    """What we look at of an answer; the rest may change. Nothing of it is believed to be there."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str = Field(min_length=1, max_length=255)
+
+
+class _Link(BaseModel):
+    """Where people are sent to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    url: str = Field(pattern="^https://", max_length=5_000)
+
+
+class _Page(_Made, _Link):
+    pass
+
+
+class _Capabilities(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    transfers: str | None = None
+
+
+class _Account(_Made):
+    capabilities: _Capabilities | None = None
+
+
+class _Found(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    data: list[_Made]
 
 
 class Stripe:
@@ -50,7 +87,7 @@ class Stripe:
             **customer,
         }
         sessions = self._client.v1.checkout.sessions
-        page = _ask(lambda: sessions.create(params, {"idempotency_key": str(order.payment_id)}))
+        page = _ask(_Page, lambda: sessions.create(params, {"idempotency_key": str(order.payment_id)}))
         return Checkout(page.id, page.url)
 
     def carry_out(self, order: Order) -> Sent:
@@ -66,10 +103,10 @@ class Stripe:
                 "capabilities": {"transfers": {"requested": True}},
                 "metadata": {"user_id": str(user_id)},
             }
-            made = _ask(lambda: accounts.create(params, {"idempotency_key": f"account:{user_id}"}))
+            made = _ask(_Made, lambda: accounts.create(params, {"idempotency_key": f"account:{user_id}"}))
             account = made.id
         known = account
-        found = _ask(lambda: accounts.retrieve(known))
+        found = _ask(_Account, lambda: accounts.retrieve(known))
         if found.capabilities and found.capabilities.transfers == "active":
             return Payee(known, ready=True, url=None)
         link: Any = {
@@ -78,7 +115,7 @@ class Stripe:
             "return_url": self._return_url,
             "refresh_url": self._return_url,
         }
-        made_link = _ask(lambda: self._client.v1.account_links.create(link))
+        made_link = _ask(_Link, lambda: self._client.v1.account_links.create(link))
         return Payee(known, ready=False, url=made_link.url)
 
     def _charge(self, order: Order) -> Sent:
@@ -94,7 +131,7 @@ class Stripe:
             "metadata": {**_metadata(order), "automatic": "true"},
         }
         intents = self._client.v1.payment_intents
-        intent = _ask(lambda: intents.create(params, {"idempotency_key": str(order.payment_id)}))
+        intent = _ask(_Made, lambda: intents.create(params, {"idempotency_key": str(order.payment_id)}))
         return Sent(intent.id)
 
     def _transfer(self, order: Order) -> Sent:
@@ -104,7 +141,7 @@ class Stripe:
         transfers = self._client.v1.transfers
         if order.retried:
             # Stripe forgets idempotency keys after a day; the group is found for ever.
-            made = _ask(lambda: transfers.list({"transfer_group": group, "limit": 1})).data
+            made = _ask(_Found, lambda: transfers.list({"transfer_group": group, "limit": 1})).data
             if made:
                 return Sent(made[0].id)
         params: Any = {
@@ -114,22 +151,24 @@ class Stripe:
             "transfer_group": group,
             "metadata": _metadata(order),
         }
-        return Sent(_ask(lambda: transfers.create(params, {"idempotency_key": group})).id)
+        return Sent(_ask(_Made, lambda: transfers.create(params, {"idempotency_key": group})).id)
 
 
 def _metadata(order: Order) -> dict[str, str]:
     return {"payment_id": str(order.payment_id)}
 
 
-def _ask(call: Callable[[], R]) -> R:
-    """Call Stripe, and sort its errors: a final no, or no answer.
+def _ask(form: type[M], call: Callable[[], object]) -> M:
+    """Call Stripe, check the form of its answer, and sort its errors: a final no, or no answer.
 
     Raises:
         Refused: the request itself is wrong, or the card was declined.
         RailDown: everything else, for nobody knows whether it happened.
     """
     try:
-        return call()
+        return form.model_validate(call())
+    except ValidationError:  # its text quotes the answer
+        raise RailDown("The payment provider's answer makes no sense; try again.", retry_after=5) from None
     except (stripe.InvalidRequestError, stripe.CardError) as error:
         raise Refused(error.code or "refused") from None
     except stripe.StripeError as error:
