@@ -143,7 +143,7 @@ def rotate(
 
 
 def revoke(session: Session, caller: Identity, key_id: UUID) -> None:
-    """End a key at once; the caller's own, too.
+    """End a key at once; the caller's own, too, but none that can do more than the caller.
 
     There is no password to come back with, so the last key that may do something cannot be revoked, only
     rotated, as payment services do it with their secret keys: of those that stay and have no end, one has
@@ -152,10 +152,12 @@ def revoke(session: Session, caller: Identity, key_id: UUID) -> None:
 
     Raises:
         NotFound: no live key of the caller's user.
+        InsufficientScope: the key may do more than the caller.
         LastKey: no other key could take its place.
     """
     _take_turn(session, caller)
     key = _own(session, caller, key_id)
+    _require_within(caller, key.scopes)  # its own always are
     if key.expires_at is None and not _replaceable(session, key):  # a rotated one has its successor
         raise LastKey
     key.revoked_at = db.now(session)
@@ -178,7 +180,9 @@ def _own(session: Session, caller: Identity, key_id: UUID) -> ApiKey:
 
 def _require_within(caller: Identity, scopes: Collection[str]) -> None:
     if beyond := [scope for scope in SCOPES if scope in scopes and scope not in caller.scopes]:
-        raise InsufficientScope("A key gives no more than it has: `required` is missing.", required=beyond)
+        raise InsufficientScope(
+            "A key gives, replaces and ends no key that can do more: `required` is missing.", required=beyond
+        )
 
 
 def _replaceable(session: Session, key: ApiKey) -> bool:

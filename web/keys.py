@@ -78,6 +78,9 @@ def rotate_key(session: Session, body: Rotation, key_id: UUID) -> shapes.NewKey:
 
 @keys.delete("/<uuid:key_id>", shapes.Revoked, scope="spend", refuses=[NotFound, LastKey])
 def revoke_key(session: Session, key_id: UUID) -> shapes.Revoked:
-    """End a key at once. The last one that can do something is not revoked, only rotated."""
+    """End a key at once: the one you ask with, or one that can do no more than it.
+
+    The last one that can do something is not revoked, only rotated.
+    """
     rules.revoke(session, identity(), key_id)
     return shapes.Revoked(revoked=True)

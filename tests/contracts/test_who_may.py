@@ -200,7 +200,7 @@ class Scene:
         make = {
             "jobs": self.decided if line.state == "decided" else self.drop,
             "users": lambda: str(self.people["sender"].id),
-            "keys": lambda: self.key(scopes=["spend"])[0],  # a key that may only spend can rotate it
+            "keys": lambda: self.key(scopes=["spend"])[0],  # a key that may only spend can replace it
             "agents": self.agent,
             "uploads": lambda: self.file(line.state),
             "wallet": self.payment,
