@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 
 from models import db, files
 from models import uploads as rules
@@ -39,6 +40,7 @@ _FORM = {
         }
     },
 }
+_ESCAPES = re.compile(r'\\["\\]?')
 _SENT = {
     "Content-Disposition": "`attachment`, with the file's name.",
     "Content-Security-Policy": "Whatever it is, it runs nothing here.",
@@ -123,7 +125,7 @@ def _parcel() -> tuple[Parcel, bytes]:
         raise RequestEntityTooLarge(f"A file may have at most {UPLOAD_MAX} bytes.")
     if not content:
         raise _invalid("is empty")
-    return Parcel.of(part.filename or "", part.content_type or "", content), content
+    return Parcel.of(_filename(part), part.content_type or "", content), content
 
 
 def _parts() -> list[tuple[str, FileStorage]]:
@@ -150,6 +152,15 @@ def _the_file(parts: list[tuple[str, FileStorage]]) -> FileStorage:
     if not parts or parts[0][0] != "file":
         raise _invalid("is missing: the file has to be a part of this name, with a filename")
     return parts[0][1]
+
+
+def _filename(part: FileStorage) -> str:
+    """The file's name as it was sent: of a Windows path with its backslashes, which browsers do not double.
+
+    A backslash before a quote or another backslash escapes it, any other one is meant as it stands.
+    """
+    told = _ESCAPES.sub(lambda found: found[0].ljust(2, "\\"), part.headers["Content-Disposition"])
+    return parse_options_header(told)[1].get("filename", "")
 
 
 def _invalid(message: str) -> Invalid:

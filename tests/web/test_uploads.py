@@ -124,10 +124,21 @@ def test_anything_but_a_form_is_refused(api, content_type):
         ("dir/", "file"),
         ("\u200b", "file"),
         (".env", ".env"),
+        (r"C:\Users\me\answer.txt", "answer.txt"),
+        (r"C:\\Users\\me\\answer.txt", "answer.txt"),
+        (r"\\server\share\answer.txt", "answer.txt"),
+        (r"say \"hi\".txt", 'say "hi".txt'),
+        ("say %22hi%22.txt", 'say "hi".txt'),
+        ("dir\\\\", "file"),
     ],
 )
 def test_a_name_is_one_harmless_line(api, sent, kept):
     assert ok(upload(api, person(), name=sent), 201)["name"] == kept
+
+
+def test_a_name_may_come_in_the_long_form_too(api):
+    name = "x\"; filename*=UTF-8''C%3A%5Ctemp%5Cr%C3%A9sum%C3%A9.pdf; x=\""
+    assert ok(upload(api, person(), name=name), 201)["name"] == "résumé.pdf"
 
 
 @pytest.mark.parametrize(
