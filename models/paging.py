@@ -47,11 +47,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Rows of a list. `total` is how long all of it is, None behind a cursor; `following` leads on, if
-    there is more."""
+    """Rows of a list. `total` is how long all of it is, behind a cursor: was where the walk began;
+    `following` leads on, if there is more."""
 
     rows: list[T]
-    total: int | None
+    total: int
     following: str | None
 
 
@@ -76,15 +76,15 @@ def page(
     """
     ordered = query.order_by(*(key.order for key in keys)).limit(stretch.limit + 1)
     if stretch.cursor:
-        ordered = ordered.where(_behind(keys, _read(keys, stretch.cursor)))
-        total = None
+        last, total = _read(keys, stretch.cursor)
+        ordered = ordered.where(_behind(keys, last))
     else:
         ordered = ordered.offset(stretch.offset)
         total = session.scalars(select(func.count()).select_from(query.subquery())).one()
     rows = session.execute(ordered).all()
     more = len(rows) > stretch.limit
     rows = rows[: stretch.limit]
-    following = _write([getattr(rows[-1][0], key.column.key) for key in keys]) if more else None
+    following = _write([getattr(rows[-1][0], key.column.key) for key in keys], total) if more else None
     return Page([make(*row) for row in rows], total, following)
 
 
@@ -96,16 +96,21 @@ def _behind(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
     return found
 
 
-def _write(values: Sequence[Any]) -> str:
+def _write(values: Sequence[Any], total: int) -> str:
+    """The place of the last row, and the total: counting anew for each stretch would not be fast."""
     plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
-    text = json.dumps([str(value) if isinstance(value, UUID) else value for value in plain])
+    text = json.dumps([*(str(value) if isinstance(value, UUID) else value for value in plain), total])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read(keys: Sequence[Key], cursor: str) -> list[Any]:
+def _read(keys: Sequence[Key], cursor: str) -> tuple[list[Any], int]:
+    kinds = [*(key.column.type.python_type for key in keys), int]
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return [_as(key.column.type.python_type, value) for key, value in zip(keys, values, strict=True)]
+        *last, total = [_as(kind, value) for kind, value in zip(kinds, values, strict=True)]
+        if total < 0:
+            raise ValueError("less than nothing")
+        return last, total
     except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         message = "is not one that this list gave"
         raise Invalid(

@@ -47,7 +47,7 @@ def joinable(session: Session, query: BoardQuery) -> Reply:
         query,
         lambda rows: shapes.Board(
             board=[shapes.BoardDrop.of(item) for item in rows],
-            total=page.total or 0,
+            total=page.total,
             limit=query.limit,
             offset=query.offset,
         ),

@@ -17,9 +17,9 @@ OFFSET_MAX = 2**31 - 1
 NUMBER_MAX = 2**63 - 1
 
 HEADERS = {
-    "X-Total-Count": "How long the whole list is; not counted behind a cursor.",
+    "X-Total-Count": "How long the whole list is; behind a cursor, as it was where you began.",
     "X-Next-Cursor": "The `cursor` of the next stretch, where there is more.",
-    "Link": '`<…>; rel="next"`, where there is more.',
+    "Link": '`<…>; rel="next"`, where there is more; by cursor, unless you asked with an `offset`.',
 }
 
 
@@ -75,13 +75,16 @@ def listed(page: Page[Any], query: ListQuery, answer: Callable[[list[Any]], Any]
         query: what was asked.
         answer: makes the document from the rows.
     """
-    headers = {}
-    if page.total is not None:
-        headers["X-Total-Count"] = str(page.total)
+    headers = {"X-Total-Count": str(page.total)}
     if page.following:
         headers["X-Next-Cursor"] = page.following
-        by_cursor = query.stretch.cursor is not None
-        step = {"cursor": page.following} if by_cursor else {"offset": query.offset + query.limit}
-        asked = {**request.args.to_dict(), "limit": query.limit, **step}
-        headers["Link"] = f'<{request.path}?{urlencode(asked)}>; rel="next"'
+        headers["Link"] = f'<{request.path}?{urlencode(_next(page.following, query))}>; rel="next"'
     return Reply(answer(page.rows), headers=headers)
+
+
+def _next(following: str, query: ListQuery) -> dict[str, Any]:
+    """The parameters that lead on: who counts by offset goes on counting, everybody else goes by cursor."""
+    asked = {**request.args.to_dict(), "limit": query.limit}
+    if asked.pop("offset", None) is None or query.stretch.cursor:
+        return {**asked, "cursor": following}
+    return {**asked, "offset": query.offset + query.limit}

@@ -81,11 +81,25 @@ def test_the_links_lead_through_the_whole_list(api, sender):
             target = urlsplit(url.strip("<>"))
             assert target.path == path
             query_string = dict(parse_qsl(target.query))
+            assert query_string.keys() == {"limit", "cursor", *query}
             assert query_string.items() >= query.items()
             answer = api.get(sender, path, **query_string)
             seen += ids(answer)
             assert answer.headers["X-Total-Count"] == "5"
         assert seen == newest_first
+        assert ok(api.get(None, "/api/board", **query_string))["total"] == 5
+
+
+def test_who_asks_with_an_offset_is_led_on_by_offset(api, sender):
+    newest_first = [str(post(sender)) for _ in range(5)][::-1]
+    answer = api.get(sender, "/api/jobs", limit=2, offset=0)
+    assert answer.headers["Link"] == '</api/jobs?limit=2&offset=2>; rel="next"'
+    second = api.get(sender, "/api/jobs", limit=2, offset=2)
+    assert second.headers["Link"] == '</api/jobs?limit=2&offset=4>; rel="next"'
+    assert ids(answer) + ids(second) == newest_first[:4]
+    behind = api.get(sender, "/api/jobs", limit=2, offset=4, cursor=answer.headers["X-Next-Cursor"])
+    assert ids(behind) == newest_first[2:4]
+    assert dict(parse_qsl(urlsplit(behind.headers["Link"].split(">")[0]).query)).keys() == {"limit", "cursor"}
 
 
 def test_twenty_is_the_default_and_the_total_counts_all(api, sender):

@@ -154,7 +154,7 @@ class BoardDrop(BaseModel):
 
 
 class Board(BaseModel):
-    """The drops an agent can still join. `total` is 0 behind a cursor, where it is not counted."""
+    """The drops an agent can still join. `total` behind a cursor is what it was where you began."""
 
     board: list[BoardDrop]
     total: int = Field(examples=[17])
