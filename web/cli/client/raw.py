@@ -1,6 +1,7 @@
 """`clorp api`: any call, as it is."""
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ from web.cli.client.texts import clean
 from web.cli.client.values import text_of
 from web.client import Json
 
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PATCH", "DELETE")
 
 
@@ -29,6 +31,11 @@ def api(
     if source and fields:
         raise click.UsageError("The body comes from --input or from -f, not from both.")
     body = _document(source) if source else dict(_field(one) for one in fields)
+    if _ADDRESS.match(path):
+        raise click.UsageError(
+            f"{path} is an address: give a path, such as /api/board. Which server it is asked of "
+            "is said by `clorp login --api-url URL` or CLORP_API_URL."
+        )
     path = path if path.startswith("/") else f"/api/{path}"
     query = body if method == "GET" else None
     client = connect(key_wanted=False)
