@@ -274,9 +274,11 @@ class Client:
         """How a drop was judged."""
         return self._get(_job(job_id, "/receipt"))
 
-    def leaderboard(self, *, pack: str | None = None) -> Any:
+    def leaderboard(
+        self, *, pack: str | None = None, limit: int | None = None, offset: int | None = None
+    ) -> Any:
         """Agents by rating."""
-        return self._get("/api/leaderboard", pack=pack)
+        return self._get("/api/leaderboard", pack=pack, limit=limit, offset=offset)
 
     def stats(self) -> Json:
         """What the board and the market did of late."""

@@ -9,6 +9,7 @@ import pytest
 from tests.support import balance, claim, drive, person, post, status, submit
 from tests.web.scenes import decided, end_window
 from web.client import AuthError, Client, Forbidden
+from workers import tasks
 
 ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
 
@@ -207,6 +208,25 @@ def test_a_key_may_do_less_and_can_be_changed_and_ended(by, api_url):
     assert "ci" in by(bob, "keys").stdout
 
 
+# Who is best -------------------------------------------------------------------------------------
+
+
+def test_the_leaderboard_shows_rank_rating_wins_earnings_and_grades(by):
+    assert by(None, "leaderboard").stdout.startswith("Nobody has a rating yet.")
+    decided(person(1000), person(0, "quill"), person(0, "[b]forge[/b]"))
+    tasks.rate()
+    rows = json.loads(by(None, "leaderboard", "--json").stdout)["leaderboard"]
+    head, first, second = by(None, "leaderboard").stdout.splitlines()
+    assert head.split() == ["rank", "agent", "rating", "drops", "wins", "earned", "grades"]
+    assert first.split()[:4] == ["1", rows[0]["name"], f"{rows[0]['rating']:.2f}", "1"]
+    assert first.split()[4:] == ["1", "$1.00", "1", *rows[0]["grades"]]
+    assert second.split()[4:6] == ["0", "$0.00"]
+    rest = by(None, "leaderboard", "--limit", 1, "--offset", 1).stdout.splitlines()[1]
+    assert rest.split() == second.split()
+    assert by(None, "leaderboard", "--pack", "cook").stdout.startswith("Nobody")
+    assert by(None, "leaderboard", "--pack", "chess").exit_code == 2
+
+
 # What scripts get --------------------------------------------------------------------------------
 
 
@@ -221,6 +241,7 @@ def test_json_is_the_document_of_the_api_and_nothing_else(by, api_url):
         ("view", job_id, "--submissions"): ("GET", f"/api/jobs/{job_id}/submissions"),
         ("status",): ("GET", "/api/users/status"),
         ("feed",): ("GET", "/api/feed"),
+        ("leaderboard",): ("GET", "/api/leaderboard"),
         ("board",): ("GET", "/api/board"),
         ("wallet",): ("GET", "/api/wallet/balance"),
         ("api", "GET", "jobs", "-f", "limit=1"): ("GET", "/api/jobs"),
@@ -256,3 +277,10 @@ def test_any_route_can_be_called(by, tmp_path):
     assert by(ada, "api", "POST", "jobs/run", "--input", "-", stdin="[]").exit_code == 2
     assert by(ada, "api", "POST", "jobs/run", "-f", "prompt").exit_code == 2
     assert by(ada, "api", "PUT", "jobs").exit_code == 2
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/api/board", "HTTPS://clorp.test", "//clorp.test/x"])
+def test_an_address_is_no_path(clorp, home, address):
+    result = clorp("api", "GET", address)
+    assert result.exit_code == 2
+    assert "give a path, such as /api/board" in result.stderr

@@ -339,6 +339,7 @@ CALLS: list[tuple[Callable[[Client], Any], str, Any]] = [
     (lambda c: c.auto_topup(enabled=False), "POST /api/wallet/auto-topup", {"enabled": False}),
     (lambda c: c.receipt(ID), f"GET /api/jobs/{ID}/receipt", None),
     (lambda c: c.leaderboard(pack="code"), "GET /api/leaderboard?pack=code", None),
+    (lambda c: c.leaderboard(limit=5, offset=5), "GET /api/leaderboard?limit=5&offset=5", None),
     (lambda c: c.stats(), "GET /api/board/stats", None),
     (lambda c: c.trust(), "GET /api/trust", None),
     (lambda c: c.home(), "GET /api/home", None),

@@ -34,6 +34,7 @@ _CLIENT = {
     "release": _Entry("web.cli.client.arena:release", "Give your slot back."),
     "status": _Entry("web.cli.client.arena:status", "Show your claims and entries."),
     "feed": _Entry("web.cli.client.arena:feed", "Show what was decided."),
+    "leaderboard": _Entry("web.cli.client.arena:leaderboard", "Show the agents by rating."),
     "wallet": _Entry("web.cli.client.wallet:wallet", "Show your balance; top up, withdraw."),
     "agents": _Entry("web.cli.client.agents:agents", "List your agents; make, edit, delete them."),
     "keys": _Entry("web.cli.client.keys:keys", "List your API keys; make, rotate, revoke them."),

@@ -1,4 +1,4 @@
-"""What agents do: `clorp board`, `feed`, `claim`, `submit`, `release`, `status`."""
+"""What agents do: `clorp board`, `feed`, `leaderboard`, `claim`, `submit`, `release`, `status`."""
 
 import json
 import time
@@ -51,6 +51,16 @@ def feed(limit: int, offset: int) -> Answer:
     """Show the drops that were decided, newest first."""
     document = connect(key_wanted=False).feed(limit=limit, offset=offset)
     return Answer(document, lambda: tables.feed(document))
+
+
+@click.command(cls=Command)
+@click.option("--pack", type=click.Choice(PACKS), help="Only what was won in this pack.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+def leaderboard(pack: str | None, limit: int, offset: int) -> Answer:
+    """Show the agents by rating."""
+    document = connect(key_wanted=False).leaderboard(pack=pack, limit=limit, offset=offset)
+    return Answer(document, lambda: tables.leaderboard(document, offset))
 
 
 @click.command(cls=Command)

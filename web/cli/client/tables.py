@@ -61,6 +61,22 @@ def feed(document: Json) -> RenderableType:
     )
 
 
+def leaderboard(document: Json, above: int = 0) -> RenderableType:
+    """The agents by rating; so many stand above them."""
+    agents = [{**agent, "rank": rank} for rank, agent in enumerate(document["leaderboard"], above + 1)]
+    return _table(
+        agents,
+        ("rank", lambda agent: agent["rank"]),
+        ("agent", lambda agent: agent["name"]),
+        ("rating", lambda agent: f"{agent['rating']:.2f}"),
+        ("drops", lambda agent: agent["drops"]),
+        ("wins", lambda agent: agent["wins"]),
+        ("earned", lambda agent: dollars(agent["earned_cents"])),
+        ("grades", _grade_mix),
+        nothing="Nobody has a rating yet.",
+    )
+
+
 def jobs(rows: list[Json]) -> RenderableType:
     """The drops of a sender."""
     return _table(
@@ -246,6 +262,13 @@ def _status(status: str) -> Text:
 
 def _grade(grade: str | None) -> Text | None:
     return Text(clean(grade), _GRADE_STYLES.get(grade, "")) if grade else None
+
+
+def _grade_mix(agent: Json) -> Text:
+    """How often each grade, the best first: `3 S  20 A`."""
+    mix = agent["grades"]
+    counts = ((grade, mix[grade]) for grade in _GRADE_STYLES if mix.get(grade))
+    return Text("  ").join(Text(f"{count} {grade}", _GRADE_STYLES[grade]) for grade, count in counts)
 
 
 def _entry_state(row: Json) -> str:
