@@ -74,7 +74,7 @@ endef
 	.venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .; \
 	touch $@
 
-# Three locks: everything, what a server runs, and what builds the wheel.
+# Three locks: everything, what a server runs (whatever its settings say), and what builds the wheel.
 lock: .venv/ready ## Renew the lock files; ARGS=--upgrade takes newer releases.
 	@set -eu; \
 	trap 'rm -rf .venv/lock' EXIT; \
@@ -83,7 +83,8 @@ lock: .venv/ready ## Renew the lock files; ARGS=--upgrade takes newer releases.
 	compile() { .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url $(ARGS) "$$@"; }; \
 	compile --all-extras pyproject.toml -o requirements.lock; \
-	compile --constraint requirements.lock --no-annotate pyproject.toml -o requirements-server.lock; \
+	compile --constraint requirements.lock --no-annotate --extra s3 --extra stripe pyproject.toml \
+	    -o requirements-server.lock; \
 	.venv/bin/python -c 'import tomllib; \
 	    build = tomllib.load(open("pyproject.toml", "rb"))["build-system"]; \
 	    print(*build["requires"], sep="\n")' \

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,16 @@ def test_the_locks_agree_and_name_no_registry():
     assert everything >= {*_pins("requirements-server.lock"), *_pins("requirements-build.lock")}
     for lock in ROOT.glob("requirements*.lock"):
         assert "://" not in lock.read_text(), lock.name
+
+
+@pytest.mark.parametrize("extra", ["s3", "stripe"])
+def test_the_image_can_do_whatever_its_settings_say(extra: str):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split("[^a-z0-9-]", need)[0] for need in project["optional-dependencies"][extra]}
+    assert wanted
+    assert wanted <= {pin.partition("==")[0] for pin in _pins("requirements-server.lock")}
+    (target,) = re.findall(r"compile ([^;]*)-o requirements-server.lock", (ROOT / "Makefile").read_text())
+    assert f"--extra {extra} " in target
 
 
 def test_nothing_secret_reaches_the_image():
