@@ -29,7 +29,7 @@
     │   ├── ClaimCooldown, RevisionCooldown
     │   └── RateLimited, UploadQuota
     └── Unavailable         the server lacks something; not your fault
-        └── FileLost
+        └── FileLost, MixedMoney
 
 Codes are contract, sentences are not. What number HTTP gives each family stands in `web.errors`.
 """
@@ -376,3 +376,10 @@ class FileLost(Unavailable):
 
     code = "file_lost"
     sentence = "The content of this file is missing from the server's store; tell its operator."
+
+
+class MixedMoney(Unavailable):
+    """The rail is one for play money and the books hold real money, or the other way round."""
+
+    code = "mixed_money"
+    sentence = "Play money and real money do not mix; tell the operator of this server."

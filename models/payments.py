@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import db, ledger
+from models import db, funds, ledger
 from models.errors import FundsTooLow, NotFound, TooManyPayments
 from models.ids import uuid7
 from models.notices import Kind, Order, RailName
@@ -32,8 +32,10 @@ def draft_topup(session: Session, user_id: UUID, amount_cents: int, rail: RailNa
     """A top-up as it will be asked of a rail. Stores nothing.
 
     Raises:
+        MixedMoney: as `funds.require`.
         TooManyPayments: the user has left as many checkouts unpaid as allowed.
     """
+    funds.require(session, rail)
     waiting = select(func.count()).select_from(Payment).where(Payment.user_id == user_id)
     waiting = waiting.where(Payment.kind == "topup", Payment.state == "pending")
     if session.scalars(waiting).one() >= OPEN_TOPUPS_MAX:
@@ -55,7 +57,12 @@ def begin_topup(session: Session, order: Order, reference: str, checkout_url: st
 
 
 def begin_charge(session: Session, user_id: UUID, amount_cents: int, rail: RailName) -> UUID | None:
-    """Store an automatic top-up, to be asked of its rail; None where one of this user is under way."""
+    """Store an automatic top-up, to be asked of its rail.
+
+    None where one of this user is under way, or no money may move over this rail.
+    """
+    if funds.trouble(session, rail):
+        return None
     statement = insert(Payment).values(
         id=uuid7(),
         user_id=user_id,
@@ -76,11 +83,13 @@ def begin_withdrawal(session: Session, user_id: UUID, amount_cents: int, rail: R
     """Take money out of the wallet, to be sent on by the rail.
 
     Raises:
+        MixedMoney: as `funds.require`; nothing moved.
         FundsTooLow: the wallet holds less; nothing moved.
     """
-    funds = ledger.available(session, user_id)
-    if funds < amount_cents:
-        raise FundsTooLow(required=amount_cents, available=funds)
+    available = ledger.available(session, user_id)
+    funds.require(session, rail)
+    if available < amount_cents:
+        raise FundsTooLow(required=amount_cents, available=available)
     payment = _new(session, user_id, "withdrawal", rail, amount_cents, uuid7())
     session.add(payment)
     session.flush()

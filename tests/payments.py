@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 
 from werkzeug.test import TestResponse
 
-from models import db
+from models import db, payments, remittance
+from models.notices import CURRENCY, Notice, RailName
 from models.schema import Payment
 from tests.models.stages import sql
+from tests.support import Person
 from workers.rails import signature
 
 SECRET = "whsec_of_the_tests"
@@ -36,6 +38,16 @@ def tell(http: Any, document: dict[str, Any], *, age: int = 0, secret: str = SEC
 
 def paid(payment: str | UUID, cents: int = 2000) -> dict[str, Any]:
     return event("checkout.session.completed", payment, cents, payment_status="paid")
+
+
+def pay_in(who: Person, cents: int = 2000, rail: RailName = "stripe") -> Person:
+    """Money that has come in over a rail."""
+    with db.transaction() as session:
+        order = payments.draft_topup(session, who.id, cents, rail)
+        payments.begin_topup(session, order, "obj_1", None)
+        told = (f"evt_{uuid4().hex}", "paid", order.payment_id, "succeeded", cents, CURRENCY, "obj_1")
+        assert remittance.receive(session, Notice(*told))
+    return who
 
 
 def row(payment_id: str | UUID) -> Payment:

@@ -8,10 +8,11 @@ from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from models import autotopup, db, ledger, payments, remittance, statements
+from models import autotopup, db, funds, ledger, payments, remittance, statements
 from models.errors import (
     BadSignature,
     FundsTooLow,
+    MixedMoney,
     NotFound,
     PaymentMethodMissing,
     PaymentMismatch,
@@ -124,7 +125,7 @@ def _open_page(body: TopupBody) -> Page:
     body=TopupBody,
     scope="spend",
     prepare=lambda body: nullcontext(_open_page(body)),
-    refuses=[TooManyPayments],
+    refuses=[TooManyPayments, MixedMoney],
 )
 def topup(session: Session, prepared: Page) -> shapes.Payment:
     """Bring money in: a person pays at `checkout_url`; in the sandbox it is there at once."""
@@ -158,6 +159,7 @@ def _require_payee() -> Rail:
     """The rail, once it knows where to pay the caller out to; it is asked only until it does."""
     rail = rails.chosen()
     with db.transaction() as session:
+        funds.require(session, rail.name)  # or an account would be made at the rail, only to be refused
         known = payments.profile(session, caller())
     if rail.immediate or known.payout_ready:
         return rail
@@ -179,7 +181,7 @@ def _require_payee() -> Rail:
     body=WithdrawBody,
     scope="spend",
     prepare=lambda _: nullcontext(_require_payee()),
-    refuses=[FundsTooLow, PayoutAccountMissing],
+    refuses=[FundsTooLow, PayoutAccountMissing, MixedMoney],
 )
 def withdraw(session: Session, body: WithdrawBody, prepared: Rail) -> shapes.Payment:
     """Take money out. It leaves the wallet now, and comes back if the transfer fails."""

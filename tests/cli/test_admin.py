@@ -6,6 +6,7 @@ import re
 import pytest
 
 from models import db, keys, ledger, views
+from tests.payments import pay_in
 from tests.support import Person, balance, books, person, unchanged, violations
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -70,6 +71,16 @@ def test_every_credit_counts(clorp):
     for _ in range(2):
         told = json.loads(clorp("admin", "credit", "ann", 7, "--json").output)
     assert told == {"id": str(ann.id), "name": "ann", "balance_cents": 14}
+
+
+def test_no_play_money_is_added_to_real_money(clorp):
+    pay_in(person(name="ann"))
+    for command in (("credit", "ann", 500), ("user", "bo", "--credit", 500)):
+        with unchanged():
+            result = clorp("admin", *command)
+        assert result.exit_code == 1
+        assert "There is real money in this database" in result.output
+    assert clorp("admin", "user", "bo").exit_code == 0
 
 
 def test_nobody_of_that_name_is_said(clorp):

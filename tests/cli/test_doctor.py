@@ -16,6 +16,8 @@ from models import db
 from models.health import QUEUES
 from models.settings import settings
 from tests.cli.conftest import Clorp
+from tests.payments import pay_in
+from tests.support import person
 from tests.workers.processes import until
 from web.cli.doctor import _REMEDIES
 from workers import embedded
@@ -130,6 +132,16 @@ def test_env_vars_cannot_be_kept(clorp, database, monkeypatch):
     settings.cache_clear()
     beat()
     assert examine(clorp).keys() == {"encryption"}
+
+
+@pytest.mark.parametrize(("here", "rail"), [("sandbox", "stripe"), ("stripe", "sandbox")])
+def test_the_rail_is_one_for_another_kind_of_money(clorp, settle, here, rail):
+    settle(payments=here)
+    pay_in(person(), rail=here)
+    beat()
+    assert examine(clorp) == {}
+    settle(payments=rail)
+    assert examine(clorp).keys() == {"payments"}
 
 
 def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):

@@ -111,6 +111,16 @@ def test_servers_of_ones_own_are_used_and_no_others_started(data, database):
         assert system.process.wait(END_SECONDS) == 0
 
 
+def test_play_money_is_not_served_in_earnest(data, database):
+    person(700)
+    redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
+    servers = {"CLORP_DATABASE_URL": database, "CLORP_REDIS_URL": redis_url}
+    with begun(data, **servers, CLORP_PAYMENTS="stripe") as system:
+        assert system.process.wait(START_SECONDS) == 1
+        assert "Error: There is play money in this database" in system.log.read_text()
+        assert "ready after" not in system.log.read_text()
+
+
 def test_a_signal_ends_everything_in_order_and_a_restart_finds_money_and_keys(data):
     with up(data) as system:
         key = json.loads(clorp("admin", "user", "ann", "--credit", "700", "--json", data=data))["api_key"]

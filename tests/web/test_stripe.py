@@ -11,7 +11,7 @@ from stripe import WebhookSignature
 
 from models import db, payments, remittance
 from tests.models.stages import sql
-from tests.payments import SECRET, event, let_payments_age, paid, row, state, tell
+from tests.payments import SECRET, event, let_payments_age, paid, pay_in, row, state, tell
 from tests.stripe_double import Double, serving
 from tests.support import balance, person, unchanged, violations
 from tests.web.answers import ok, refused
@@ -44,7 +44,7 @@ def stripe(monkeypatch, settle) -> Iterator[Double]:
 @pytest.fixture
 def payee():
     """A user with money whom Stripe can pay out to."""
-    who = person(2000)
+    who = pay_in(person())
     with db.transaction() as session:
         payments.know(session, who.id, payout_account="acct_1", payout_ready=True)
     return who
@@ -244,7 +244,7 @@ def test_without_a_saved_card_a_wallet_cannot_fill_itself(api):
 
 
 def test_who_has_no_account_is_sent_to_make_one_and_then_paid_out(api, stripe):
-    who = person(2000)
+    who = pay_in(person())
     stripe.ready = False
     for _ in "ab":
         with unchanged():
@@ -261,7 +261,7 @@ def test_who_has_no_account_is_sent_to_make_one_and_then_paid_out(api, stripe):
 
 
 def test_an_account_is_made_once_whatever_happens_to_the_answer(api, stripe):
-    who = person(2000)
+    who = pay_in(person())
     stripe.trouble = ["lost"]
     refused(api.post(who, "/api/wallet/withdraw", amount_cents=2000), 503, "unavailable")
     withdraw(api, who)
@@ -361,7 +361,7 @@ def test_tries_come_at_ever_longer_intervals_up_to_an_hour(api, stripe, payee):
     waits = []
     for _ in range(9):
         tasks.remit(payment)
-        (found,) = sql("SELECT due_at - clock_timestamp() AS wait FROM payments")
+        (found,) = sql("SELECT due_at - clock_timestamp() AS wait FROM payments WHERE kind = 'withdrawal'")
         waits.append(round(found.wait.total_seconds(), -1))
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from uuid import uuid4
 
 import click
 
@@ -25,7 +24,7 @@ admin.add_command(rotate_keys)
 
 @admin.command()
 @click.argument("name")
-@click.option("--credit", "cents", type=_CENTS, metavar="CENTS", help="Money to begin with.")
+@click.option("--credit", "cents", type=_CENTS, metavar="CENTS", help="Play money to begin with.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @data_option
 def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None:
@@ -34,7 +33,7 @@ def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None
     with db.transaction() as session:
         made, key = accounts.create_user(session, name)
         if cents:
-            ledger.credit(session, made.id, cents, f"admin:{uuid4()}")
+            accounts.credit(session, made, cents)
     if as_json:
         click.echo(json.dumps({"id": str(made.id), "name": made.name, "api_key": key}))
         return
@@ -73,11 +72,11 @@ def new_key(name: str, scopes: tuple[Scope, ...], as_json: bool, data: Path | No
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @data_option
 def credit(name: str, cents: int, as_json: bool, data: Path | None) -> None:
-    """Credit CENTS to the wallet of the user NAME."""
+    """Credit CENTS to the wallet of the user NAME: play money, which does not mix with real money."""
     connect(data)
     with db.transaction() as session:
         found = accounts.find_user(session, name)
-        ledger.credit(session, found.id, cents, f"admin:{uuid4()}")
+        accounts.credit(session, found, cents)
         balance = ledger.balance(session, found.id)
     if as_json:
         click.echo(json.dumps({"id": str(found.id), "name": found.name, "balance_cents": balance}))

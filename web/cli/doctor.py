@@ -14,7 +14,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from models import db, health, rotation
+from models import db, funds, health, rotation
 from models.health import Check
 from models.settings import misspelt, settings
 from web.cli.servers import data_option, folder, use
@@ -35,6 +35,7 @@ _REMEDIES = {
     "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
     "redis persistence": "set appendonly yes, so that messages outlive a restart",
     "rotation": "run `clorp admin rotate-keys` before an older key leaves CLORP_ENCRYPTION_KEYS",
+    "payments": "set CLORP_PAYMENTS to the kind of money that is here, or use another database",
     "encryption": "set CLORP_ENCRYPTION_KEYS to a Fernet key, or drops with envVars are refused",
 }
 
@@ -72,9 +73,12 @@ def _examine(data: Path) -> Iterator[Check]:
         )
     marketplace = health.checks()
     yield from marketplace
+    migrated = any(check.name == "schema" and check.ok for check in marketplace)
+    if migrated:
+        yield _payments()
     yield from _redis()
     yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
-    if settings().encryption_keys and any(check.name == "schema" and check.ok for check in marketplace):
+    if settings().encryption_keys and migrated:
         yield _rotation()
 
 
@@ -106,6 +110,14 @@ def _wheels() -> Check:
     except embedded.EmbeddedError as error:
         return Check("wheels", False, str(error))
     return Check("wheels", True, "PostgreSQL and Valkey")
+
+
+def _payments() -> Check:
+    """Whether the rail is one for the money that is here."""
+    rail = settings().payments
+    with db.transaction() as session:
+        fits = funds.trouble(session, rail) is None
+    return Check("payments", fits, rail if fits else f"{rail}, and the money here is of the other kind")
 
 
 def _redis() -> Iterator[Check]:

@@ -87,6 +87,7 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     supervisor.start(_children(listener.fileno(), judges))
     before, after = _migrate()
     _go_on(supervisor)
+    _require_fitting_rail()
     if before != after:
         supervisor.say(f"migrated the database to {after}")
     supervisor.start([Child("beat", _celery("beat"), 2)])
@@ -96,7 +97,8 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     with silence.watching():
         _wait_until_ready(supervisor, silence, url, begun)
         supervisor.say(f"ready after {time.monotonic() - begun:.1f} s: {url}")
-        supervisor.say(f"make a user: clorp admin user NAME --credit 1000{hint}")
+        credit = " --credit 1000" if settings().payments == "sandbox" else ""
+        supervisor.say(f"make a user: clorp admin user NAME{credit}{hint}")
         supervisor.say("Ctrl-C ends it")
         supervisor.watch(until=silence.replace)
 
@@ -127,6 +129,19 @@ def _migrate() -> tuple[str | None, str | None]:
         return upgrade()
     finally:
         db.engine().dispose()  # the supervisor needs no connection while it watches
+
+
+def _require_fitting_rail() -> None:
+    """Play money is not to be paid out in earnest, nor real money to vanish in the sandbox."""
+    from models import db, funds
+
+    try:
+        with db.transaction() as session:
+            trouble = funds.trouble(session, settings().payments)
+    finally:
+        db.engine().dispose()
+    if trouble:
+        raise click.ClickException(trouble)
 
 
 def _start_servers(supervisor: Supervisor, data: Path) -> None:

@@ -1,0 +1,132 @@
+"""Play money and real money: whichever came first, the other kind neither comes in nor goes out."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from models import autotopup
+from tests.models.stages import sql
+from tests.payments import SECRET, event, paid, tell
+from tests.stripe_double import Double, serving
+from tests.support import balance, drive, person, post, submit, unchanged
+from tests.web.answers import ok, refused
+from tests.web.scenes import end_window
+
+
+@pytest.fixture(autouse=True)
+def double(monkeypatch, database) -> Iterator[Double]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
+    with serving() as double:
+        monkeypatch.setenv("CLORP_STRIPE_API_URL", double.url)
+        yield double
+
+
+@pytest.fixture
+def rail(settle):
+    """`rail("stripe")`: the server is started with this rail."""
+    return lambda name: settle(payments=name)
+
+
+def topup(api, who, cents=2000):
+    """Money over the rail of now, paid at once."""
+    payment = ok(api.post(who, "/api/wallet/topup", amount_cents=cents), 201)
+    if payment["rail"] == "stripe":
+        ok(tell(api.http, paid(payment["id"], cents)))
+    assert balance(who) == cents
+
+
+def won(sender, winner):
+    job_id = post(sender, price_cents=1000)
+    submit(winner, job_id)
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    assert balance(winner) == 1000
+
+
+def nothing_moves(api, who):
+    for path in ("topup", "withdraw"):
+        with unchanged():
+            refused(api.post(who, f"/api/wallet/{path}", amount_cents=500), 503, "mixed_money")
+
+
+def test_play_money_of_the_sandbox_is_not_paid_out_in_earnest(api, rail, double):
+    rail("sandbox")
+    who = person()
+    topup(api, who)
+    rail("stripe")
+    nothing_moves(api, who)
+    nothing_moves(api, person())
+    assert double.calls == []  # not even an account to be paid out to was made
+    rail("sandbox")
+    ok(api.post(who, "/api/wallet/withdraw", amount_cents=500), 201)
+
+
+def test_nor_is_what_an_operator_credited_or_what_was_won_of_it(api, rail, double):
+    rail("stripe")
+    sender, winner = person(2000), person()
+    won(sender, winner)
+    nothing_moves(api, sender)
+    nothing_moves(api, winner)
+    assert double.calls == []
+
+
+def test_what_was_won_of_real_money_is_real(api, rail):
+    rail("stripe")
+    sender, winner = person(), person()
+    topup(api, sender)
+    won(sender, winner)
+    ok(api.post(winner, "/api/wallet/withdraw", amount_cents=1000), 201)
+    assert balance(winner) == 0
+
+
+def test_a_forgotten_setting_neither_adds_play_money_nor_lets_real_money_vanish(api, rail):
+    rail("stripe")
+    who = person()
+    topup(api, who)
+    rail("sandbox")
+    nothing_moves(api, who)
+    rail("stripe")
+    ok(api.post(who, "/api/wallet/withdraw", amount_cents=2000), 201)
+
+
+def test_a_topup_that_was_never_paid_is_no_money(api, rail):
+    rail("stripe")
+    ok(api.post(person(), "/api/wallet/topup", amount_cents=2000), 201)
+    rail("sandbox")
+    topup(api, person())
+
+
+def test_what_is_paid_late_still_counts(api, rail):
+    rail("stripe")
+    who = person()
+    payment = ok(api.post(who, "/api/wallet/topup", amount_cents=2000), 201)["id"]
+    rail("sandbox")
+    topup(api, person())
+    ok(tell(api.http, paid(payment)))
+    assert balance(who) == 2000
+    for name in ("sandbox", "stripe"):
+        rail(name)
+        nothing_moves(api, who)
+
+
+def test_a_wallet_does_not_fill_itself_with_the_other_kind(api, rail):
+    rail("sandbox")
+    who = person()
+    topup(api, who, 500)
+    asked = {"enabled": True, "threshold_cents": 1000, "amount_cents": 2000}
+    ok(api.post(who, "/api/wallet/auto-topup", **asked))
+    assert autotopup.sweep("stripe") == 0
+    assert sql("SELECT 1 FROM payments WHERE automatic") == []
+    assert autotopup.sweep("sandbox") == 1
+
+
+def test_a_withdrawal_that_came_back_is_of_no_other_kind(api, rail):
+    rail("sandbox")
+    who = person()
+    topup(api, who)
+    payment = ok(api.post(who, "/api/wallet/withdraw", amount_cents=2000), 201)["id"]
+    ok(tell(api.http, event("transfer.reversed", payment, reversed=True)))
+    ok(api.post(who, "/api/wallet/withdraw", amount_cents=2000), 201)
