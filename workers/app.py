@@ -4,7 +4,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from models import db
-from workers import journal  # noqa: F401  # it listens to Celery's signals
+from workers import alive, journal  # noqa: F401  # they listen to Celery's signals
 
 app = Celery("clorp", include=["workers.tasks"])
 app.config_from_object("celeryconfig")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -12,8 +13,11 @@ from models import db, health
 from models.settings import settings
 from tests.cli.test_doctor import beat
 from tests.support import person, post
+from tests.workers.processes import until
 from web.cli import silence as module
 from web.cli.silence import LOOK_SECONDS, Queue, Silence
+from web.cli.up import _worker
+from workers import signs
 from workers.supervisor import Child, Supervisor
 
 LONG = 10_000.0  # the age of a process that started long ago
@@ -97,6 +101,58 @@ def test_a_backlog_that_is_worked_off_is_no_silence(watching):
         )
     assert health.signs()["judge"] != before["judge"]
     assert health.signs()["money"] == before["money"]
+
+
+def alone(silence: Silence, seconds: int, heard: list[str]) -> set[str]:
+    found: set[str] = set()
+    for second in range(0, seconds, int(LOOK_SECONDS)):
+        for name in heard:
+            signs.folder().joinpath(name).write_text("")
+            os.utime(signs.folder() / name, ns=(second, second))
+        found |= set(silence.look_at_each(1000.0 + second))
+    return found
+
+
+def test_one_that_stands_still_is_found_among_others_that_do_not(watching):
+    signs.clear()
+    signs.give("judge2")
+    assert alone(watching, 90, ["judge1"]) == set()
+    assert alone(watching, 180, ["judge1"]) == {"judge2"}
+
+
+def test_those_that_work_are_left_alone_and_the_one_of_a_queue_is_the_queues(watching):
+    signs.clear()
+    assert alone(watching, 600, ["judge1", "judge2"]) == set()
+    assert watching._workers.keys() == {"judge1", "judge2"}
+
+
+def test_one_that_stands_still_is_replaced_by_itself(watching, supervisor):
+    before = supervisor.pids()
+    watching._alone.put("judge2")
+    watching.replace()
+    deadline = time.monotonic() + 20
+    while (
+        supervisor.pids().get("judge2", before["judge2"]) == before["judge2"] and time.monotonic() < deadline
+    ):
+        supervisor.tend()
+    now = supervisor.pids()
+    assert {name for name in before if now.get(name) != before[name]} == {"judge2"}
+
+
+def test_a_worker_leaves_signs_until_it_stands_still(database):
+    signs.clear()
+    argv = [*_worker("judge"), "--pool", "threads", "--concurrency", "2", "--hostname", "judge7@%h"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as worker:
+        try:
+            until("a sign", lambda: signs.last("judge7"))
+            first = signs.last("judge7")
+            until("another one", lambda: signs.last("judge7") != first)
+            worker.send_signal(signal.SIGSTOP)
+            last = signs.last("judge7")
+            time.sleep(6)
+            assert signs.last("judge7") == last
+        finally:
+            worker.kill()
 
 
 def test_nobody_is_replaced_while_a_server_is_away(watching, monkeypatch):

@@ -1,4 +1,7 @@
-"""Replacing workers that run and do nothing: queues that nothing is heard of while their servers answer."""
+"""Replacing workers that run and do nothing: queues that nothing is heard of while their servers answer.
+
+Where several workers share a queue each is looked at by itself, too: the others would cover its silence.
+"""
 
 import queue
 import threading
@@ -11,11 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models import db, health
 from models.settings import settings
+from workers import signs as left
 from workers.embedded import redis_answers
 from workers.supervisor import Supervisor
 
 LOOK_SECONDS = 5.0
 SILENCE_MAX_SECONDS = 30.0  # each queue is heard of every second; `/readyz` turns after half of this
+# Of one worker among several. All threads of its pool may have slow models to wait for.
+WORKER_SILENCE_MAX_SECONDS = 90.0
 START_MAX_SECONDS = 180.0  # until the first heartbeat of a new process, on a machine that has much else to do
 REPLACE_SECONDS_MIN = 60.0  # between two replacements
 BEAT = "beat"
@@ -23,21 +29,26 @@ BEAT = "beat"
 
 @dataclass
 class Queue:
-    """What is known of one queue; all times are of the monotonic clock, which nobody sets."""
+    """What is known of one queue, or of one worker of several.
+
+    All times are of the monotonic clock, which nobody sets.
+    """
 
     sign: object = None
     changed_at: float = 0.0
     clear_at: float = 0.0  # before this, something else explains a silence
     replaced_at: float = float("-inf")
 
-    def silent(self, sign: object, age_seconds: float, now: float) -> bool:
+    def silent(
+        self, sign: object, age_seconds: float, now: float, patience_seconds: float | None = None
+    ) -> bool:
         """Whether its workers should be replaced, the oldest of which has been running for so long."""
         if sign != self.sign:
             self.sign, self.changed_at = sign, now
         if now - self.replaced_at < REPLACE_SECONDS_MIN:
             return False
         heard = self.changed_at > now - age_seconds
-        patience = SILENCE_MAX_SECONDS if heard else START_MAX_SECONDS
+        patience = (patience_seconds or SILENCE_MAX_SECONDS) if heard else START_MAX_SECONDS
         begun = max(self.changed_at if heard else now - age_seconds, self.clear_at)
         return age_seconds > 0 and now - begun > patience
 
@@ -49,12 +60,16 @@ class Silence:
     supervisor: Supervisor
     children: Mapping[str, list[str]]  # by queue
     _queues: dict[str, Queue] = field(init=False)
+    _workers: dict[str, Queue] = field(init=False)  # that share a queue with others
     _found: "queue.SimpleQueue[list[str]]" = field(default_factory=queue.SimpleQueue)
+    _alone: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
     _looked_at: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._queues = {name: Queue() for name in self.children}
+        several = (names for names in self.children.values() if len(names) > 1)
+        self._workers = {name: Queue() for names in several for name in names}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -80,12 +95,19 @@ class Silence:
             )
             for name in names:
                 self.supervisor.restart(name)
+        while not self._alone.empty():
+            name = self._alone.get()
+            seconds = f"{WORKER_SILENCE_MAX_SECONDS:.0f} s"
+            self.supervisor.say(f"nothing heard of {name} for {seconds} or more, replacing it")
+            self.supervisor.restart(name)
         return False
 
     def _watch(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             if silent := self.look(time.monotonic()):
                 self._found.put(silent)
+            for name in self.look_at_each(time.monotonic()):
+                self._alone.put(name)
 
     def look(self, now: float) -> list[str]:
         """The queues whose workers should be replaced."""
@@ -93,13 +115,24 @@ class Silence:
         # We, or the whole machine, may have stood still ourselves.
         asleep, self._looked_at = now - self._looked_at > 4 * LOOK_SECONDS, now
         if signs is None or asleep:
-            for queue_ in self._queues.values():
+            for queue_ in (*self._queues.values(), *self._workers.values()):
                 queue_.clear_at = now
             return []
         silent = [name for name in self._queues if self._silent(name, signs.get(name), now)]
         for name in silent:
             self._queues[name].replaced_at = now
         return silent
+
+    def look_at_each(self, now: float) -> list[str]:
+        """The workers that should be replaced although others do the work of their queue."""
+        found = [name for name in self._workers if self._silent_alone(name, now)]
+        for name in found:
+            self._workers[name].replaced_at = now
+        return found
+
+    def _silent_alone(self, name: str, now: float) -> bool:
+        age_seconds, sign = self.supervisor.age_seconds(name), left.last(name)
+        return self._workers[name].silent(sign, age_seconds, now, WORKER_SILENCE_MAX_SECONDS)
 
     def _silent(self, name: str, sign: object, now: float) -> bool:
         age_seconds = max(map(self.supervisor.age_seconds, self.children[name]))

@@ -13,7 +13,7 @@ from models.settings import misspelt, settings
 from web.cli import listening
 from web.cli.readiness import Probe
 from web.cli.servers import data_option, folder, use
-from workers import embedded
+from workers import embedded, signs
 from workers.supervisor import Child, Supervisor
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     if not settings().encryption_keys:
         use(CLORP_ENCRYPTION_KEYS=embedded.encryption_key(data))
     # They import for a second, in which the migration runs; nothing is done before beat is there.
+    signs.clear()
     judges = ["judge"] if workers == 1 else [f"judge{number}" for number in range(1, workers + 1)]
     supervisor.start(_children(listener.fileno(), judges))
     before, after = _migrate()
