@@ -20,6 +20,8 @@ WHERE = {
     "web/cli/listening.py": "asks whether a port of ours is free",
     "web/cli/readiness.py": "the server it has started",
     "web/cli/up.py": "asks whether a port of ours is free",
+    "web/porter.py": "whoever connected to us",
+    "web/wire.py": "whoever connected to us",
     "models/files.py": "the operator's bucket",
     "workers/embedded.py": "servers of this machine",
     "workers/rails/stripe.py": "Stripe, or the operator's CLORP_STRIPE_API_URL",
