@@ -52,6 +52,19 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def snapshot(timeout_seconds: float) -> Iterator[Session]:
+    """One moment of the database for many questions, which may take their time; nothing can be written.
+
+    Args:
+        timeout_seconds: of one statement, in place of STATEMENT_TIMEOUT_MS.
+    """
+    reading = engine().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with Session(reading, expire_on_commit=False) as session, session.begin():
+        session.execute(text(f"SET LOCAL statement_timeout = {round(timeout_seconds * 1000)}"))
+        yield session
+
+
 def now(session: Session) -> datetime:
     """The database's clock at this moment. Read it after the row lock, in a statement of its own.
 

@@ -117,6 +117,11 @@ def _database() -> Iterator[Metric]:
         "clorp_owed_oldest_seconds", "How late the oldest of them is.", load.oldest_seconds
     )
     yield _by("clorp_heartbeat_age_seconds", "Since a queue was last served.", "queue", load.silence_seconds)
+    if load.violations is not None:  # before the first audit there is nothing to tell
+        yield GaugeMetricFamily(
+            "clorp_audit_violations", "Broken promises that the last audit found.", load.violations
+        )
+        yield GaugeMetricFamily("clorp_audit_age_seconds", "Since the last audit.", load.audit_age_seconds)
     yield CounterMetricFamily("clorp_payouts", "Bounties paid out.", load.payouts)
     yield CounterMetricFamily("clorp_payouts_cents", "What was paid out.", load.payouts_cents)
 
