@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 50.0  # of the one long question: beat sends the next audit after 60
 EXAMPLES_MAX = 5  # of the broken promises that are kept word for word; the view has all of them
 # What was sent while no worker ran comes all at once, and once is enough.
-_PAUSE = timedelta(seconds=30)
+PAUSE_SECONDS = 30
+PAUSE_MIN_TIMES = 5  # as long as the last one took: on large books most of the time belongs to the drops
+FRESH = timedelta(seconds=300)  # five times as long as beat waits between two
 _ADVISORY_LOCK = 7_203_110_442  # any number, as long as every auditing process takes the same
 
 
@@ -47,9 +49,20 @@ def latest(session: Session) -> LatestAudit | None:
     return session.scalars(select(LatestAudit)).one_or_none()
 
 
+def violations(session: Session) -> int:
+    """How many promises are broken, as the last audit found; counted now where that was long ago."""
+    audit = latest(session)
+    if audit and audit.finished_at > db.now(session) - FRESH:
+        return audit.violations
+    return len(ledger.violations(session))
+
+
 def _recent(session: Session) -> bool:
-    since = func.clock_timestamp() - _PAUSE
-    return session.scalars(select(LatestAudit.latest).where(LatestAudit.finished_at > since)).one_or_none() is not None
+    audit = latest(session)
+    if audit is None:
+        return False
+    pause = max(PAUSE_SECONDS, PAUSE_MIN_TIMES * audit.milliseconds / 1000)
+    return audit.finished_at > db.now(session) - timedelta(seconds=pause)
 
 
 def _alone(session: Session) -> bool:

@@ -14,6 +14,7 @@ from models.settings import settings
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_SECONDS = 3
+SNAPSHOT_WORK_MEM = "16MB"  # who reads every row joins twice as fast in memory as through files
 
 
 @lru_cache(maxsize=1)
@@ -62,6 +63,7 @@ def snapshot(timeout_seconds: float) -> Iterator[Session]:
     reading = engine().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with Session(reading, expire_on_commit=False) as session, session.begin():
         session.execute(text(f"SET LOCAL statement_timeout = {round(timeout_seconds * 1000)}"))
+        session.execute(text(f"SET LOCAL work_mem = '{SNAPSHOT_WORK_MEM}'"))
         yield session
 
 

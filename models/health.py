@@ -16,7 +16,7 @@ from models.states import Status
 QUEUES = ("money", "judge")
 SILENCE_MAX_SECONDS = 15  # a queue that was not heard of for so long is not served
 OVERDUE_MAX_SECONDS = 30  # a drop whose task is due for so long is stuck
-AUDIT_AGE_MAX_SECONDS = 300  # five times as long as beat waits between two
+AUDIT_AGE_MAX_SECONDS = audits.FRESH.total_seconds()
 _BEGUN = time.monotonic()
 
 
@@ -155,6 +155,6 @@ def _audit(found: tuple[int, float] | None) -> Check:
         waited = time.monotonic() - _BEGUN  # by this process, which may have come first
         return Check("audit", waited <= AUDIT_AGE_MAX_SECONDS, "there was none yet", needed=False)
     violations, seconds = found
-    said = f"{violations} broken promises" if violations else "clean"
+    said = f"{violations} broken promise{'s' * (violations > 1)}" if violations else "clean"
     ok = not violations and seconds <= AUDIT_AGE_MAX_SECONDS
     return Check("audit", ok, f"{said}, {max(seconds, 0):.0f} s ago", needed=False)
