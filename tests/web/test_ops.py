@@ -8,7 +8,18 @@ from functools import partial
 import pytest
 
 from models import audits, db, health, settlement
-from tests.support import age_audit, at_once, claim, let_time_pass, person, post, steal, submit, unchanged, violations
+from tests.support import (
+    age_audit,
+    at_once,
+    claim,
+    let_time_pass,
+    person,
+    post,
+    steal,
+    submit,
+    unchanged,
+    violations,
+)
 from tests.web.answers import ok, refused
 from web.app import create_app
 from workers import embedded
