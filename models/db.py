@@ -63,6 +63,7 @@ def snapshot(timeout_seconds: float) -> Iterator[Session]:
     reading = engine().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with Session(reading, expire_on_commit=False) as session, session.begin():
         session.execute(text(f"SET LOCAL statement_timeout = {round(timeout_seconds * 1000)}"))
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # between two questions
         session.execute(text(f"SET LOCAL work_mem = '{SNAPSHOT_WORK_MEM}'"))
         yield session
 

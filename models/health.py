@@ -1,4 +1,4 @@
-"""Whether a drop could be settled now: the database, its schema, a live worker on each queue; the last audit."""
+"""Whether a drop could be settled now: database, schema, a live worker on each queue. And the last audit."""
 
 import time
 from dataclasses import dataclass

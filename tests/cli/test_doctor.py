@@ -24,7 +24,6 @@ from web.cli import surroundings
 from web.cli.doctor import _REMEDIES
 from workers import embedded
 
-
 CHECKING = ("models/health.py", "web/ops.py", "web/cli/doctor.py", "web/cli/surroundings.py")
 
 
