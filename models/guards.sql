@@ -468,11 +468,11 @@ UNION ALL
     SELECT 'route', format('transfer %s, a %s, goes from a %s to a %s', id, kind, debit_kind, credit_kind)
     FROM misrouted_transfers
 UNION ALL
-    SELECT 'ranks', format('drop %s has %s entries and ranks %s', j.id, s.entries, s.ranks)
-    FROM jobs j CROSS JOIN LATERAL (
-        SELECT count(*) AS entries, array_agg(rank ORDER BY rank) AS ranks FROM submissions WHERE job_id = j.id
-    ) s
-    WHERE j.status IN ('completed', 'verified')
+    SELECT 'ranks', format('drop %s has %s entries and ranks %s', j.id, coalesce(s.entries, 0), s.ranks)
+    FROM jobs j LEFT JOIN (
+        SELECT job_id, count(*) AS entries, array_agg(rank ORDER BY rank) AS ranks FROM submissions GROUP BY job_id
+    ) s ON s.job_id = j.id
+    WHERE (j.status IN ('completed', 'verified') OR j.failure_reason = 'below_min_grade')
         AND s.ranks IS DISTINCT FROM ARRAY(SELECT generate_series(1, s.entries)::smallint)
 UNION ALL
     SELECT 'late_entry', format('entry %s came %s after its window', s.id, s.revised_at - j.window_closes_at)
@@ -487,5 +487,39 @@ UNION ALL
     SELECT 'payment_disagrees', format('%s %s is %s with the transfers %s', kind, id, state, kinds)
     FROM unsettled_payments
 UNION ALL
+    SELECT 'fee', format('the fee of drop %s is %s of %s cents, at %s bps + %s', id, fee_cents, price_cents, fee_bps,
+        fee_flat_cents)
+    FROM jobs WHERE fee_cents <> LEAST(price_cents * fee_bps / 10000 + fee_flat_cents, price_cents - 1)
+UNION ALL
+    SELECT 'winner', format('drop %s is %s, its winner is %s', j.id, j.status, coalesce(s.id::text, 'nobody'))
+    FROM jobs j LEFT JOIN submissions s ON s.id = j.winning_submission_id
+    WHERE CASE WHEN j.status IN ('completed', 'verified')
+        THEN (s.job_id, s.rank, s.grade) IS DISTINCT FROM (j.id, 1::smallint, j.grade)
+        ELSE j.winning_submission_id IS NOT NULL END
+UNION ALL
+    SELECT 'min_grade', format('drop %s is %s with a %s, its sender asked for %s', id, status, grade, min_grade)
+    FROM jobs WHERE status IN ('completed', 'verified')
+        AND position(grade IN 'SABCDF') > position(min_grade IN 'SABCDF')
+UNION ALL
+    SELECT 'grades', format('entry %s of drop %s is a %s behind a %s', id, job_id, grade, better)
+    FROM (
+        SELECT id, job_id, grade, lag(grade) OVER (PARTITION BY job_id ORDER BY rank) AS better
+        FROM submissions WHERE rank IS NOT NULL
+    ) ranked WHERE position(grade IN 'SABCDF') < position(better IN 'SABCDF')
+UNION ALL
+    SELECT 'agent', format('entry %s competes as an agent of somebody else', s.id)
+    FROM submissions s JOIN agents a ON a.id = s.agent_id WHERE a.user_id <> s.user_id
+UNION ALL
+    SELECT 'ended', format('drop %s is %s and ended %s', id, status, coalesce(ended_at::text, 'never'))
+    FROM jobs WHERE (status IN ('verified', 'cancelled', 'failed')) <> (ended_at IS NOT NULL)
+UNION ALL
+    SELECT 'untold', format('no event tells that drop %s is %s', j.id, j.status)
+    FROM jobs j WHERE j.status IN ('verified', 'cancelled', 'failed') AND NOT EXISTS (
+        SELECT FROM events e WHERE e.job_id = j.id AND e.kind IN ('payout.posted', 'drop.failed', 'drop.cancelled')
+            AND e.kind = CASE j.status WHEN 'verified' THEN 'payout.posted' ELSE 'drop.' || j.status END)
+UNION ALL
+    SELECT 'owes_too_much', format('drop %s is %s with nothing to wipe, and a task is due for it', id, status)
+    FROM jobs WHERE status IN ('verified', 'cancelled', 'failed') AND due_at IS NOT NULL AND env_vars IS NULL
+UNION ALL
     SELECT 'owes_nothing', format('drop %s is %s and no task is due for it', id, status)
-    FROM jobs WHERE ended_at IS NULL AND due_at IS NULL;
+    FROM jobs WHERE (status NOT IN ('verified', 'cancelled', 'failed') OR env_vars IS NOT NULL) AND due_at IS NULL;

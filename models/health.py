@@ -1,5 +1,6 @@
-"""Whether a drop could be settled now: the database, its schema, and a live worker on each queue."""
+"""Whether a drop could be settled now: database, schema, a live worker on each queue. And the last audit."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -9,21 +10,24 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from models import db, migrate
+from models import audits, db, migrate
 from models.states import Status
 
 QUEUES = ("money", "judge")
 SILENCE_MAX_SECONDS = 15  # a queue that was not heard of for so long is not served
 OVERDUE_MAX_SECONDS = 30  # a drop whose task is due for so long is stuck
+AUDIT_AGE_MAX_SECONDS = audits.FRESH.total_seconds()
+_BEGUN = time.monotonic()
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer, with a sentence for people."""
+    """One question and its answer, with a sentence for people. `needed`: no drop is settled without it."""
 
     name: str
     ok: bool
     detail: str
+    needed: bool = True
 
 
 def checks() -> list[Check]:
@@ -43,6 +47,8 @@ class Load:
     overdue: int
     oldest_seconds: float
     silence_seconds: dict[str, float]  # by queue
+    violations: int | None  # that the last audit found; None before the first
+    audit_age_seconds: float | None
     payouts: int
     payouts_cents: int
 
@@ -57,11 +63,14 @@ def load() -> Load:
             text("SELECT count(*), coalesce(sum(amount_cents), 0) FROM transfers WHERE kind = 'payout'")
         )
         payouts, cents = paid.one()
+        audit = _audited(session)
         return Load(
             drops=drops,
             overdue=overdue.scalar_one(),
             oldest_seconds=max(_oldest(session), 0.0),
             silence_seconds=_silence(session),
+            violations=audit and audit[0],
+            audit_age_seconds=audit and audit[1],
             payouts=payouts,
             payouts_cents=int(cents),
         )
@@ -101,8 +110,8 @@ def _schema() -> Check:
 
 def _work() -> list[Check]:
     with db.transaction() as session:
-        silence, oldest = _silence(session), _oldest(session)
-    return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(oldest)]
+        silence, oldest, audit = _silence(session), _oldest(session), _audited(session)
+    return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(oldest), _audit(audit)]
 
 
 def _silence(session: Session) -> dict[str, float]:
@@ -131,3 +140,21 @@ def _queue(queue: str, seconds: float | None) -> Check:
 def _backlog(seconds: float) -> Check:
     detail = f"the oldest owed task is {seconds:.1f} s late" if seconds > 0 else "nothing is late"
     return Check("deadlines", seconds <= OVERDUE_MAX_SECONDS, detail)
+
+
+def _audited(session: Session) -> tuple[int, float] | None:
+    """What the last audit found, and how many seconds ago; None before the first."""
+    asked = text("SELECT violations, extract(epoch FROM clock_timestamp() - finished_at) FROM audits")
+    row = session.execute(asked).one_or_none()
+    return (row[0], float(row[1])) if row else None
+
+
+def _audit(found: tuple[int, float] | None) -> Check:
+    """Tells and stops nothing: who takes a market off the net for its audit does not mend it."""
+    if found is None:
+        waited = time.monotonic() - _BEGUN  # by this process, which may have come first
+        return Check("audit", waited <= AUDIT_AGE_MAX_SECONDS, "there was none yet", needed=False)
+    violations, seconds = found
+    said = f"{violations} broken promise{'s' * (violations > 1)}" if violations else "clean"
+    ok = not violations and seconds <= AUDIT_AGE_MAX_SECONDS
+    return Check("audit", ok, f"{said}, {max(seconds, 0):.0f} s ago", needed=False)

@@ -19,11 +19,20 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+def knows(revision: str) -> bool:
+    """Whether this code has that revision, and so can bring a database from there to its own schema."""
+    return revision in {script.revision for script in _chain().walk_revisions()}
+
+
 def head() -> str | None:
     """The newest revision this code knows."""
+    return _chain().get_current_head()
+
+
+def _chain() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return ScriptDirectory.from_config(config).get_current_head()
+    return ScriptDirectory.from_config(config)
 
 
 def current() -> str | None:

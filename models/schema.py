@@ -350,7 +350,18 @@ class Event(Base):
     """Something that happened to a drop, written in the transaction that made it happen."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("events_of_job", "job_id", "id"), Index("events_in_order", "xid", "id"))
+    __table_args__ = (
+        Index("events_of_job", "job_id", "id"),
+        Index("events_in_order", "xid", "id"),
+        # A drop ends once, and the audit asks each minute whether that was told.
+        Index(
+            "events_last",
+            "job_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("kind IN ('payout.posted', 'drop.failed', 'drop.cancelled')"),
+        ),
+    )
 
     # Ids of one drop increase in the order of their commits, for all are written under its lock.
     # Over all drops they need not: a reader of everything asks `xid` which are sure to be complete.
@@ -531,3 +542,17 @@ class Heartbeat(Base):
 
     queue: Mapped[str] = mapped_column(primary_key=True)
     beat_at: Mapped[datetime]
+
+
+class LatestAudit(Base):
+    """What the last audit found; the only row of its table."""
+
+    __tablename__ = "audits"
+    __table_args__ = (CheckConstraint("latest", name="latest"),)
+
+    latest: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    finished_at: Mapped[datetime]
+    milliseconds: Mapped[int]  # how long it took
+    violations: Mapped[int]
+    rules: Mapped[dict[str, Any]]  # {rule: how often it is broken}
+    examples: Mapped[list[Any]] = mapped_column(JSONB)  # [[rule, detail]], the first few

@@ -138,6 +138,25 @@ def let_time_pass(job_id: UUID, seconds: float = 10_000) -> None:
         )
 
 
+def steal(who: Person, cents: int = 1) -> None:
+    """Change a balance behind every guard's back."""
+    with db.transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(
+            text("UPDATE accounts SET balance_cents = balance_cents - :cents WHERE user_id = :id"),
+            {"cents": cents, "id": who.id},
+        )
+
+
+def age_audit(seconds: float) -> None:
+    """Move the last audit into the past."""
+    with db.transaction() as session:
+        session.execute(
+            text("UPDATE audits SET finished_at = finished_at - CAST(:age AS interval)"),
+            {"age": f"{seconds} seconds"},
+        )
+
+
 def close(job_id: UUID) -> Status:
     """What the sweep does with an open drop: close its window if that is over."""
     with db.transaction() as session:

@@ -9,17 +9,13 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 
 from flask import Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -29,6 +25,7 @@ from models.settings import settings
 from web import watch
 from web.auth import require_bearer
 from web.contract import Routes
+from web.redis_client import redis_at
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +114,11 @@ def _database() -> Iterator[Metric]:
         "clorp_owed_oldest_seconds", "How late the oldest of them is.", load.oldest_seconds
     )
     yield _by("clorp_heartbeat_age_seconds", "Since a queue was last served.", "queue", load.silence_seconds)
+    if load.violations is not None:  # before the first audit there is nothing to tell
+        yield GaugeMetricFamily(
+            "clorp_audit_violations", "Broken promises that the last audit found.", load.violations
+        )
+        yield GaugeMetricFamily("clorp_audit_age_seconds", "Since the last audit.", load.audit_age_seconds)
     yield CounterMetricFamily("clorp_payouts", "Bounties paid out.", load.payouts)
     yield CounterMetricFamily("clorp_payouts_cents", "What was paid out.", load.payouts_cents)
 
@@ -126,7 +128,7 @@ def _queues() -> Iterator[Metric]:
     if not url:
         return
     try:
-        lengths = {queue: float(_redis(url).llen(queue)) for queue in health.QUEUES}
+        lengths = {queue: float(redis_at(url, REDIS_SECONDS).llen(queue)) for queue in health.QUEUES}
     except RedisError as error:
         logger.warning("no numbers from Redis: %s", type(error).__name__)
         return
@@ -138,11 +140,3 @@ def _by(name: str, about: str, label: str, values: dict[str, float]) -> Metric:
     for value, number in values.items():
         family.add_metric([value], number)
     return family
-
-
-@lru_cache(maxsize=1)
-def _redis(url: str) -> Redis:
-    retry = Retry(NoBackoff(), 0)
-    return Redis.from_url(
-        url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=retry
-    )

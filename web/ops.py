@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 
 from models import health, settlement
 from models.errors import Unauthenticated, Unavailable
@@ -10,6 +11,11 @@ from models.settings import settings
 from web.auth import require_bearer
 from web.contract import Reply, Routes
 from web.handoff import publish
+from web.looks import Look
+from web.redis_client import redis_at
+
+DATABASE_SECONDS = 3.0  # PostgreSQL that hangs costs whoever asks so long, and Redis the other one
+REDIS_SECONDS = 0.5
 
 ops = Routes("ops")
 
@@ -26,6 +32,7 @@ class Check(BaseModel):
     name: str = Field(examples=["database"])
     ok: bool
     detail: str = Field(examples=["PostgreSQL 18.6"])
+    needed: bool = Field(description="Whether no drop is settled without it; `ready` looks at these alone.")
 
 
 class Ready(BaseModel):
@@ -50,11 +57,37 @@ def healthz() -> Alive:
 
 @ops.get("/readyz", Ready, also={503: Ready})
 def readyz() -> Reply:
-    """Whether a drop could be settled: database, migrations, and a worker on each queue."""
-    checks = health.checks()
-    ready = all(check.ok for check in checks)
-    rows = [Check(name=check.name, ok=check.ok, detail=check.detail) for check in checks]
+    """Whether a drop could be settled: database, migrations, Redis, and a worker on each queue; the audit.
+
+    Without Redis drops are taken in and nothing is settled until it is back. An audit that found something
+    stops nothing: it is told here, and rings as `clorp_audit_violations`.
+    """
+    checks = [*_database(), _redis()]
+    ready = all(check.ok for check in checks if check.needed)
+    rows = [Check(name=c.name, ok=c.ok, detail=c.detail, needed=c.needed) for c in checks]
     return Reply(Ready(ready=ready, checks=rows), 200 if ready else 503)
+
+
+_look = Look(health.checks)  # a database that hangs holds one thread, however many ask
+
+
+def _database() -> list[health.Check]:
+    try:
+        return _look.within(DATABASE_SECONDS)
+    except TimeoutError:
+        detail = f"PostgreSQL did not answer within {DATABASE_SECONDS:.0f} s"
+        return [health.Check("database", False, detail)]
+
+
+def _redis() -> health.Check:
+    url = settings().redis_url
+    if not url:
+        return health.Check("redis", False, "CLORP_REDIS_URL is not set")
+    try:
+        redis_at(url, REDIS_SECONDS).ping()
+    except RedisError as error:
+        return health.Check("redis", False, f"does not answer ({type(error).__name__})")
+    return health.Check("redis", True, "answers")
 
 
 @ops.get("/api/cron/enforce-deadlines", Swept, secret=True, refuses=[Unauthenticated, Unavailable])

@@ -35,6 +35,6 @@ class _Latest:
 
 @trust.get("/trust", shapes.Trust)
 def books() -> shapes.Trust:
-    """All the money there is, that it sums up, and what the audit says; at most ten seconds old."""
+    """All the money there is, that it sums up, and what the last audit says."""
     latest: _Latest = current_app.extensions.setdefault("trust", _Latest())
     return shapes.Trust.of(latest.get())

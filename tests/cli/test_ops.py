@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from models import db, migrate
-from tests.support import person, post
+from tests.support import person, post, steal
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -18,15 +18,6 @@ def empty(database: str) -> str:
         session.execute(text("DROP SCHEMA public CASCADE"))
         session.execute(text("CREATE SCHEMA public"))
     return database
-
-
-def steal(cents: int) -> None:
-    """Change a balance behind every guard's back."""
-    with db.transaction() as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(
-            text("UPDATE accounts SET balance_cents = balance_cents - :c WHERE kind = 'wallet'"), {"c": cents}
-        )
 
 
 def test_a_database_of_this_version_needs_nothing(clorp):
@@ -62,8 +53,7 @@ def test_clean_books_are_told_to_scripts(clorp):
 
 
 def test_a_broken_promise_is_named_and_ends_with_1(clorp):
-    person(500)
-    steal(1)
+    steal(person(500))
     result = clorp("audit")
     assert result.exit_code == 1
     assert "broken promises" in result.output
@@ -73,8 +63,7 @@ def test_a_broken_promise_is_named_and_ends_with_1(clorp):
 
 
 def test_a_broken_promise_is_told_to_scripts(clorp):
-    person(500)
-    steal(1)
+    steal(person(500))
     result = clorp("audit", "--json")
     told = json.loads(result.output)
     assert (result.exit_code, told["clean"]) == (1, False)

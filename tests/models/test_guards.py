@@ -1,6 +1,7 @@
 """PostgreSQL itself refuses, with the Python code bypassed; and the audit sees what got past it."""
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from models import db, ledger, payments
 from models.ids import uuid7
 from models.schema import GUARDS
 from models.states import TRANSITIONS, Status
-from tests.models.stages import PRICE, cancel, drop_in, refusal, sql
+from tests.models.stages import PRICE, cancel, drop_in, refusal, settled, sql
 from tests.support import Person, balance, bring, claim, let_time_pass, person, post, submit, violations
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -642,7 +643,7 @@ def _payout_amount() -> None:
 
 def _payee() -> None:
     drop_in(Status.VERIFIED)
-    corrupt("UPDATE submissions SET user_id = :id WHERE rank = 1", id=person().id)
+    corrupt("UPDATE submissions SET user_id = :id, agent_id = NULL WHERE rank = 1", id=person().id)
 
 
 def _refundee() -> None:
@@ -665,7 +666,8 @@ def _slots() -> None:
 
 def _own_drop() -> None:
     drop_in(Status.RANKING)
-    corrupt("UPDATE submissions SET user_id = (SELECT sender_id FROM jobs) WHERE body = 'apple'")
+    theirs = "SELECT sender_id FROM jobs"
+    corrupt(f"UPDATE submissions SET user_id = ({theirs}), agent_id = NULL WHERE body = 'apple'")
 
 
 def _owes_nothing() -> None:
@@ -692,6 +694,46 @@ def _payment_disagrees() -> None:
     corrupt("UPDATE payments SET state = 'failed', failure_reason = 'test'")
 
 
+def _fee() -> None:
+    # The table works it out; somebody who has it worked out otherwise would be seen.
+    drop_in(Status.OPEN)
+    corrupt("ALTER TABLE jobs ALTER fee_cents DROP EXPRESSION", "UPDATE jobs SET fee_cents = 7")
+
+
+def _winner() -> None:
+    drop_in(Status.COMPLETED)
+    corrupt("UPDATE jobs SET winning_submission_id = (SELECT id FROM submissions WHERE rank = 2)")
+
+
+def _min_grade() -> None:
+    corrupt("UPDATE jobs SET min_grade = 'S' WHERE id = :id", id=drop_in(Status.COMPLETED))
+
+
+def _grades() -> None:
+    drop_in(Status.VERIFIED)
+    corrupt("UPDATE submissions SET grade = 'S' WHERE rank = 2")
+
+
+def _agent() -> None:
+    drop_in(Status.RANKING)
+    other = "SELECT id FROM agents WHERE user_id = :id"
+    corrupt(f"UPDATE submissions SET agent_id = ({other}) WHERE body = 'apple'", id=person().id)
+
+
+def _ended() -> None:
+    drop_in(Status.OPEN)
+    corrupt("ALTER TABLE jobs DROP CONSTRAINT jobs_ended_check", "UPDATE jobs SET ended_at = now()")
+
+
+def _untold() -> None:
+    drop_in(Status.VERIFIED)
+    corrupt("DELETE FROM events WHERE kind = 'payout.posted'")
+
+
+def _owes_too_much() -> None:
+    corrupt("UPDATE jobs SET due_at = now() WHERE id = :id", id=drop_in(Status.FAILED))
+
+
 CORRUPTIONS = {
     "sum_zero": _sum_zero,
     "balance_drift": _balance_drift,
@@ -708,6 +750,14 @@ CORRUPTIONS = {
     "owes_nothing": _owes_nothing,
     "route": _route,
     "payment_disagrees": _payment_disagrees,
+    "fee": _fee,
+    "winner": _winner,
+    "min_grade": _min_grade,
+    "grades": _grades,
+    "agent": _agent,
+    "ended": _ended,
+    "untold": _untold,
+    "owes_too_much": _owes_too_much,
 }
 
 
@@ -720,6 +770,48 @@ def test_the_audit_reports_exactly_the_broken_rule(rule: str):
 def test_every_rule_of_the_audit_is_tried_here():
     view = GUARDS.partition("CREATE VIEW audit_violations")[2]
     assert set(re.findall(r"SELECT '(\w+)', format", view)) == set(CORRUPTIONS)
+
+
+def _loser_of_a_refund_without_a_rank() -> None:
+    let_time_pass(drop_in(Status.RANKING, min_grade="S"), 1)
+    settled(sql("SELECT id FROM jobs")[0].id, "C")
+    corrupt("UPDATE submissions SET rank = 3 WHERE rank = 2")
+
+
+def _secrets_for_ever() -> None:
+    job_id = drop_in(Status.FAILED, env_vars={"TOKEN": "x"})
+    corrupt("UPDATE jobs SET due_at = NULL WHERE id = :id", id=job_id)
+
+
+def _winner_from_elsewhere() -> None:
+    one, other = drop_in(Status.COMPLETED), drop_in(Status.COMPLETED)
+    elsewhere = "SELECT winning_submission_id FROM jobs WHERE id = :other"
+    corrupt(f"UPDATE jobs SET winning_submission_id = ({elsewhere}) WHERE id = :one", one=one, other=other)
+
+
+def _refund_told_as_a_payout() -> None:
+    drop_in(Status.FAILED)
+    corrupt("UPDATE events SET kind = 'payout.posted' WHERE kind = 'drop.failed'")
+
+
+@pytest.mark.parametrize(
+    ("rule", "plant"),
+    [
+        ("ranks", _loser_of_a_refund_without_a_rank),
+        ("owes_nothing", _secrets_for_ever),
+        ("winner", _winner_from_elsewhere),
+        ("untold", _refund_told_as_a_payout),
+    ],
+)
+def test_a_rule_has_more_than_one_side(rule: str, plant: Callable[[], None]):
+    plant()
+    assert {violation.rule for violation in violations()} == {rule}
+
+
+def test_the_end_of_a_drop_is_told_once():
+    drop_in(Status.VERIFIED)
+    again = "INSERT INTO events (job_id, kind, data) SELECT job_id, kind, data FROM events WHERE kind = :kind"
+    assert refusal(again, kind="payout.posted") == "events_last"
 
 
 @pytest.mark.parametrize("status", Status)

@@ -9,8 +9,11 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from models import db, migrate
+from models import db, events, migrate
 from models.schema import GUARDS, Base
+from models.states import TERMINAL
+from tests.models.stages import drop_in
+from tests.support import violations
 from workers import embedded
 
 
@@ -66,3 +69,20 @@ def test_migrations_equal_the_schema(database: str, fresh: str, tmp_path: Path):
 def test_migrating_twice_changes_nothing(database: str):
     assert migrate.upgrade() == (migrate.head(), migrate.head())
     assert migrate.current() == migrate.head()
+
+
+def test_drops_that_ended_before_there_were_events_are_told_of(database: str):
+    file = Path(migrate.__file__).parent / "migrations" / "versions" / "0005_audits.sql"
+    backfill = file.read_text().partition("-- Drops that ended before")[2].partition("-- A drop ends once")[0]
+    for status in TERMINAL:
+        drop_in(status)
+    told = "SELECT job_id, kind, data FROM events WHERE kind = ANY(:kinds) ORDER BY job_id"
+    with db.engine().begin() as connection:
+        before = list(connection.execute(text(told), {"kinds": list(events.LAST)}))
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("DELETE FROM events"))
+        for _ in range(2):
+            connection.exec_driver_sql(f"--{backfill}")
+        assert list(connection.execute(text(told), {"kinds": list(events.LAST)})) == before
+    assert len(before) == len(TERMINAL)
+    assert violations() == []

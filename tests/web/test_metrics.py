@@ -8,8 +8,8 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from models import db, settlement
-from tests.support import let_time_pass, people, person, post
+from models import audits, db, settlement
+from tests.support import age_audit, let_time_pass, people, person, post, steal, violations
 from tests.web.answers import ok, refused
 from tests.web.scenes import decided
 from web.metrics import market
@@ -60,6 +60,23 @@ def test_heartbeats_have_an_age(http):
     with db.transaction() as session:
         settlement.beat(session, "money")
     assert 0 <= scraped(http)["clorp_heartbeat_age_seconds", "money"] < 5
+
+
+def test_the_last_audit_is_told(http):
+    assert not [name for name, *_ in scraped(http) if name.startswith("clorp_audit")]
+    thief = person(500)
+    audits.run()
+    market.forget()
+    assert scraped(http)["clorp_audit_violations",] == 0
+    steal(thief)
+    age_audit(90)
+    market.forget()
+    found = scraped(http)
+    assert (found["clorp_audit_violations",], found["clorp_audit_age_seconds",] // 10) == (0, 9)
+    audits.run()
+    market.forget()
+    # The balance is not what its transfers say, and all of them do not sum up.
+    assert scraped(http)["clorp_audit_violations",] == len(violations()) > 0
 
 
 def test_requests_are_counted_by_route_and_never_by_address(http):

@@ -1,10 +1,28 @@
 """For operators: liveness, readiness, and the deadline sweep by hand."""
 
+import socket
+import time
+from contextlib import closing, contextmanager
+from functools import partial
+
 import pytest
 
-from models import db, settlement
-from tests.support import claim, let_time_pass, person, post, submit, unchanged, violations
+from models import audits, db, health, settlement
+from tests.support import (
+    age_audit,
+    at_once,
+    claim,
+    let_time_pass,
+    person,
+    post,
+    steal,
+    submit,
+    unchanged,
+    violations,
+)
 from tests.web.answers import ok, refused
+from web.app import create_app
+from workers import embedded
 
 CRON = "/api/cron/enforce-deadlines"
 AUTH = {"Authorization": "Bearer s3cret"}
@@ -39,7 +57,7 @@ def test_healthz_needs_no_database(http, settle):
 def test_without_a_database_readyz_says_so(http, settle):
     take_the_database_away(settle)
     answer = http.get("/readyz")
-    assert (answer.status_code, checks(answer)) == (503, {"database": False})
+    assert (answer.status_code, checks(answer)) == (503, {"database": False, "redis": True})
 
 
 def test_without_a_database_a_client_is_told_to_come_back(http, settle):
@@ -58,8 +76,84 @@ def test_readyz_says_what_is_missing(http):
         "money queue": False,
         "judge queue": False,
         "deadlines": True,
+        "audit": True,
+        "redis": True,
     }
     assert all(check["detail"] for check in answer.json["checks"])
+
+
+def serve_the_queues():
+    for queue in ("money", "judge"):
+        with db.transaction() as session:
+            settlement.beat(session, queue)
+
+
+def timed(call):
+    begun = time.monotonic()
+    return call(), time.monotonic() - begun
+
+
+@contextmanager
+def silent_server():
+    """Takes connections in and never says a word, as a process that was stopped does."""
+    with closing(socket.create_server((embedded.HOST, 0))) as server:
+        yield f"{embedded.HOST}:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs"])
+def test_without_redis_nothing_is_settled_and_readyz_names_it(http, settle, away):
+    serve_the_queues()
+    with silent_server() as where:
+        settle(redis_url=f"redis://{where if away == 'hangs' else f'{embedded.HOST}:1'}/0")
+        answer, seconds = timed(lambda: http.get("/readyz"))
+    assert answer.status_code == 503
+    assert [name for name, fine in checks(answer).items() if not fine] == ["redis"]
+    assert seconds < 3
+
+
+def test_without_a_redis_in_the_settings_nothing_is_settled(http, settle):
+    serve_the_queues()
+    settle(redis_url="")
+    answer = http.get("/readyz")
+    assert (answer.status_code, checks(answer)["redis"]) == (503, False)
+
+
+def test_a_database_that_hangs_is_not_waited_for(http, settle):
+    db.engine().dispose()
+    db.engine.cache_clear()
+    with silent_server() as where:
+        settle(database_url=f"postgresql://nobody@{where}/nothing")
+        answers = at_once([partial(timed, partial(create_app().test_client().get, "/readyz"))] * 5)
+    for answer, seconds in answers:
+        assert (answer.status_code, checks(answer)["database"]) == (503, False)
+        assert seconds < 5
+
+
+def test_an_audit_that_found_something_is_told_and_stops_nothing(http):
+    serve_the_queues()
+    steal(person(500))
+    audits.run()
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.json["ready"]) == (200, True)
+    [audit] = [check for check in answer.json["checks"] if not check["ok"]]
+    assert (audit["name"], audit["needed"]) == ("audit", False)
+    assert "broken promise" in audit["detail"]
+
+
+def test_an_audit_of_long_ago_is_none(http):
+    serve_the_queues()
+    audits.run()
+    assert checks(http.get("/readyz"))["audit"]
+    age_audit(301)
+    answer = http.get("/readyz")
+    assert (answer.status_code, checks(answer)["audit"]) == (200, False)
+
+
+def test_where_no_audit_ever_comes_that_is_told_after_a_while(http, monkeypatch):
+    serve_the_queues()
+    assert checks(http.get("/readyz"))["audit"]
+    monkeypatch.setattr(health, "_BEGUN", time.monotonic() - 301)
+    assert not checks(http.get("/readyz"))["audit"]
 
 
 def test_readyz_is_ready_once_each_queue_is_served(http):

@@ -5,18 +5,17 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-import redis
 from rich.console import Console
 from rich.table import Table
 
 from models import db, funds, health, rotation
 from models.health import Check
 from models.settings import misspelt, settings
+from web.cli import surroundings
 from web.cli.servers import data_option, folder, use
 from workers import embedded
 
@@ -28,6 +27,12 @@ _REMEDIES = {
     "data folder": "give it to this user, or choose another one with --data",
     "database": "start PostgreSQL, and check CLORP_DATABASE_URL",
     "schema": "run `clorp migrate`",
+    "postgresql": f"use PostgreSQL {surroundings.POSTGRESQL_MIN} or newer: see `clorp backup` for the move",
+    "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
+    "connections": "raise max_connections of PostgreSQL, or lower CLORP_DATABASE_POOL or WEB_CONCURRENCY",
+    "disk": "make room, or choose a folder on a larger disk with --data",
+    "payments": "set what is missing, or CLORP_PAYMENTS=sandbox",
+    "audit": "run `clorp audit` to see what is broken; if there is none, start beat and a worker of money",
     "money queue": "start a worker with --queues money, and beat",
     "judge queue": "start a worker with --queues judge, and beat",
     "deadlines": "start beat and a worker with --queues money",
@@ -35,7 +40,7 @@ _REMEDIES = {
     "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
     "redis persistence": "set appendonly yes, so that messages outlive a restart",
     "rotation": "run `clorp admin rotate-keys` before an older key leaves CLORP_ENCRYPTION_KEYS",
-    "payments": "set CLORP_PAYMENTS to the kind of money that is here, or use another database",
+    "money": "set CLORP_PAYMENTS to the kind of money that is here, or use another database",
     "encryption": "set CLORP_ENCRYPTION_KEYS to a Fernet key, or drops with envVars are refused",
 }
 
@@ -59,6 +64,7 @@ def _examine(data: Path) -> Iterator[Check]:
     yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
     unknown = misspelt()
     yield Check("settings", not unknown, "; ".join(unknown) or "all known")
+    yield surroundings.disk(data)
     if not settings().database_url:
         yield _wheels()
         yield _data_folder(data)
@@ -73,10 +79,13 @@ def _examine(data: Path) -> Iterator[Check]:
         )
     marketplace = health.checks()
     yield from marketplace
+    if marketplace[0].ok:  # PostgreSQL answers
+        yield from surroundings.database()
+    yield from surroundings.broker()
+    yield surroundings.payments()
     migrated = any(check.name == "schema" and check.ok for check in marketplace)
     if migrated:
-        yield _payments()
-    yield from _redis()
+        yield _money()
     yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
     if settings().encryption_keys and migrated:
         yield _rotation()
@@ -112,30 +121,12 @@ def _wheels() -> Check:
     return Check("wheels", True, "PostgreSQL and Valkey")
 
 
-def _payments() -> Check:
-    """Whether the rail is one for the money that is here."""
+def _money() -> Check:
+    """Whether the money that is here is of the rail's kind."""
     rail = settings().payments
     with db.transaction() as session:
         fits = funds.trouble(session, rail) is None
-    return Check("payments", fits, rail if fits else f"{rail}, and the money here is of the other kind")
-
-
-def _redis() -> Iterator[Check]:
-    url = settings().redis_url
-    if not url:
-        yield Check("redis", False, "CLORP_REDIS_URL is not set")
-        return
-    try:
-        with closing(redis.Redis.from_url(url, socket_timeout=2, decode_responses=True)) as client:
-            server, config = client.info("server"), client.config_get("maxmemory-policy", "appendonly")
-    except redis.RedisError as error:
-        yield Check("redis", False, f"does not answer ({type(error).__name__})")
-        return
-    name = "Valkey" if "valkey_version" in server else "Redis"
-    yield Check("redis", True, f"{name} {server.get('valkey_version', server['redis_version'])}")
-    policy = config["maxmemory-policy"]
-    yield Check("redis eviction", policy == "noeviction", f"maxmemory-policy {policy}")
-    yield Check("redis persistence", config["appendonly"] == "yes", f"appendonly {config['appendonly']}")
+    return Check("money", fits, f"{'all' if fits else 'not all'} of the kind that {rail} moves")
 
 
 def _print(checks: list[Check]) -> None:

@@ -16,6 +16,7 @@ class Check(BaseModel):
     name: str
     ok: bool
     detail: str
+    needed: bool = True
 
 
 class Ready(BaseModel):
@@ -68,7 +69,9 @@ class Probe:
         with local_client() as client:
             while True:
                 if answer := ask(client, self._url):
-                    self.missing = "; ".join(f"{c.name}: {c.detail}" for c in answer.checks if not c.ok)
+                    self.missing = "; ".join(
+                        f"{c.name}: {c.detail}" for c in answer.checks if c.needed and not c.ok
+                    )
                     if answer.ready:
                         self._ready.set()
                         return

@@ -1,12 +1,14 @@
 """Which servers a command works on: those of the settings, or the embedded ones that run in a folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from models import db
 from models.settings import settings
 from workers import embedded
 
@@ -49,3 +51,47 @@ def connect(data: Path | None) -> None:
             "or set CLORP_DATABASE_URL."
         )
     use(CLORP_DATABASE_URL=found.database_url, CLORP_REDIS_URL=settings().redis_url or found.redis_url)
+
+
+@contextmanager
+def database(data: Path | None) -> Iterator[None]:
+    """Point this process at PostgreSQL and the uploads; where none runs, it alone is started for the block.
+
+    Raises:
+        ClickException: no database is set, and there is none in the folder.
+    """
+    where = folder(data)
+    if not settings().database_url and embedded.find(where) is None:
+        if not embedded.has_database(where):
+            raise click.ClickException(
+                f"There is no database in {where}. Name its folder with --data, or set CLORP_DATABASE_URL."
+            )
+        with database_alone(data):
+            yield
+        return
+    connect(data)
+    use(CLORP_DATA=str(where))
+    yield
+
+
+@contextmanager
+def database_alone(data: Path | None) -> Iterator[bool]:
+    """Likewise, where nobody else may use the folder, which may be new. Gives whether that is sure.
+
+    Raises:
+        ClickException: another system runs there, or the folder cannot be used.
+    """
+    where = folder(data)
+    use(CLORP_DATA=str(where))
+    if settings().database_url:
+        yield False  # of a server of somebody's own nothing is known
+        return
+    try:
+        with embedded.servers(where, only=(embedded.POSTGRES,)) as found:
+            use(CLORP_DATABASE_URL=found.database_url)
+            try:
+                yield True
+            finally:
+                db.engine().dispose()  # before its server ends
+    except embedded.EmbeddedError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,336 @@
+"""`clorp backup` and `clorp restore`: what goes in comes out, and nothing is replaced by accident."""
+
+import json
+import os
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from models import db, files, migrate, settlement
+from models.settings import settings
+from models.states import Status
+from tests.cli.conftest import Clorp
+from tests.models.stages import drop_in
+from tests.support import books, bring, drive, person, post, steal, submit, violations
+from web.cli import postgres_tools
+from web.cli.postgres_tools import Tools, tools_for
+from workers import embedded
+
+
+def switch_to(url: str) -> None:
+    """Have this process work on another database."""
+    db.engine().dispose()
+    db.engine.cache_clear()
+    os.environ["CLORP_DATABASE_URL"] = url
+    settings.cache_clear()
+
+
+@pytest.fixture
+def empty(database: str) -> Iterator[str]:
+    """Another database, with nothing in it."""
+    url = f"{database}_empty"
+    name = url.rpartition("/")[2]
+    with closing(psycopg2.connect(database)) as connection, closing(connection.cursor()) as cursor:
+        connection.autocommit = True
+        cursor.execute(f"CREATE DATABASE {name}")
+        yield url
+        switch_to(database)
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def market() -> None:
+    """Drops of every kind, and files on some."""
+    for wanted in Status:
+        drop_in(wanted)
+    sender = person(100)
+    post(sender, attachments=[bring(sender)], env_vars={"TOKEN": "s3cret"})
+
+
+def everything() -> dict[str, list[str]]:
+    with db.transaction() as session:
+        told = list(session.scalars(text("SELECT to_jsonb(e)::text FROM events e ORDER BY id")))
+    return {**books(), "events": told}
+
+
+def backed_up(clorp: Clorp, file: Path, *args: object) -> dict[str, object]:
+    result = clorp("backup", file, "--json", *args)
+    assert result.exit_code == 0, result.output
+    told: dict[str, object] = json.loads(result.stdout)
+    return told
+
+
+def test_all_that_was_there_is_there_again(clorp, database, empty, tmp_path, monkeypatch):
+    market()
+    before = everything()
+    told = backed_up(clorp, tmp_path / "one.tar")
+    assert told["counts"]["jobs"] == len(Status) + 1
+    assert (told["files"], told["missing_files"], told["migration"]) == (1, 0, migrate.head())
+    key = before["uploads"][0].partition(",")[0].lstrip("(")
+    switch_to(empty)
+    monkeypatch.setenv("CLORP_DATA", str(tmp_path / "elsewhere"))
+    settings.cache_clear()
+    result = clorp("restore", tmp_path / "one.tar")
+    assert result.exit_code == 0, result.output
+    assert "clean: every promise about money holds" in result.output
+    assert "encryption key is not in it" in result.output
+    assert everything() == before
+    assert (tmp_path / "elsewhere" / "uploads" / key[-2:] / key).read_bytes() == b"Rhine"
+
+
+def test_a_restored_market_goes_on(clorp, database, empty, tmp_path):
+    sender, author = person(300), person()
+    job_id = post(sender, price_cents=100)
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    assert clorp("restore", tmp_path / "one.tar").exit_code == 0
+    for body in ("Rhine", "Nile", "Danube", "Volga"):
+        submit(person(), job_id, body)
+    submit(author, job_id)
+    assert drive(job_id) is Status.VERIFIED
+    assert violations() == []
+
+
+def test_events_of_another_server_are_history(clorp, database, empty, tmp_path):
+    drop_in(Status.OPEN)
+    with db.transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE events SET xid = xid + 1000000000"))
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    assert clorp("restore", tmp_path / "one.tar").exit_code == 0
+    with db.transaction() as session:
+        ahead = (
+            "SELECT count(*) FROM events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        )
+        assert session.scalars(text(ahead)).one() == 0
+        guard = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'events_append_only'"
+        assert session.scalars(text(guard)).one() == "O"  # it is on
+
+
+def test_nobody_else_may_read_it_and_no_secret_is_in_it(clorp, database, tmp_path):
+    market()
+    file = tmp_path / "one.tar"
+    result = clorp("backup", file)
+    assert result.exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "encryption key is not in it" in result.output
+    key, password = os.environ["CLORP_ENCRYPTION_KEYS"], database.split(":")[2].partition("@")[0]
+    content = file.read_bytes()
+    assert not [secret for secret in (key, password, "s3cret") if secret.encode() in content]
+    assert list(tmp_path.glob(".one*")) == []
+    with tarfile.open(file) as tar:
+        assert [name for name in tar.getnames() if "/" not in name] == ["database.dump", "manifest.json"]
+
+
+def test_the_password_is_in_no_argument(database):
+    address, env = postgres_tools._connection(database.replace("postgresql:", "postgresql+psycopg2:"))
+    password = database.split(":")[2].partition("@")[0]
+    assert password not in address
+    assert env == {"PGPASSWORD": password}
+
+
+def test_a_file_that_is_there_is_kept(clorp, database, tmp_path):
+    file = tmp_path / "one.tar"
+    file.write_text("precious")
+    result = clorp("backup", file)
+    assert (result.exit_code, file.read_text()) == (1, "precious")
+    assert "--force" in result.output
+    backed_up(clorp, file, "--force")
+    assert tarfile.is_tarfile(file)
+
+
+def test_a_backup_that_fails_leaves_what_was_there(clorp, database, tmp_path, monkeypatch):
+    file = tmp_path / "one.tar"
+    file.write_text("precious")
+    monkeypatch.setattr(postgres_tools, "_installed", lambda: iter([Tools(Path("/nowhere"), 99)]))
+    result = clorp("backup", file, "--force")
+    assert (result.exit_code, file.read_text()) == (1, "precious")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.tar"]
+    assert "There is no folder" in clorp("backup", tmp_path / "no such folder" / "two.tar").output
+
+
+def test_a_file_that_is_lost_is_told(clorp, database, tmp_path):
+    who = person()
+    key = bring(who)
+    bring(who)
+    files.LocalStore(settings().data / "uploads")._path(UUID(key)).unlink()
+    told = backed_up(clorp, tmp_path / "one.tar")
+    assert (told["files"], told["missing_files"]) == (1, 1)
+
+
+def test_what_is_in_use_is_replaced_only_by_force(clorp, database, empty, tmp_path):
+    backed_up(clorp, tmp_path / "none.tar")
+    before = everything()
+    person(5)
+    during = everything()
+    result = clorp("restore", tmp_path / "none.tar")
+    assert (result.exit_code, everything()) == (1, during)
+    assert "--force" in result.output
+    result = clorp("restore", tmp_path / "none.tar", "--force", "--json")
+    assert (result.exit_code, everything()) == (0, before)
+    told = json.loads(result.stdout)
+    assert (told["clean"], told["whole"], told["counts"]["users"]) == (True, True, 0)
+
+
+def test_tables_that_the_backup_does_not_know_go_too(clorp, database, tmp_path):
+    backed_up(clorp, tmp_path / "one.tar")
+    with db.transaction() as session:
+        session.execute(text("CREATE TABLE later (user_id uuid REFERENCES users)"))
+        session.execute(text("CREATE VIEW latest AS SELECT * FROM later JOIN jobs ON sender_id = user_id"))
+    assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 0
+    with db.transaction() as session:
+        assert session.scalars(text("SELECT to_regclass('public.later') IS NULL")).one()
+
+
+def test_a_system_that_runs_is_not_replaced(clorp, database, tmp_path):
+    backed_up(clorp, tmp_path / "one.tar")
+    with db.transaction() as session:
+        settlement.beat(session, "money")
+    result = clorp("restore", tmp_path / "one.tar", "--force")
+    assert result.exit_code == 1
+    assert "stop it first" in result.output
+
+
+def test_heartbeats_do_not_come_back(clorp, database, empty, tmp_path):
+    with db.transaction() as session:
+        settlement.beat(session, "money")
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    for force in ((), ("--force",)):
+        result = clorp("restore", tmp_path / "one.tar", *force)
+        assert result.exit_code == 0, result.output
+
+
+def test_a_database_of_something_else_is_not_touched(clorp, database, empty, tmp_path):
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    with db.transaction() as session:
+        session.execute(text("CREATE TABLE theirs AS SELECT 1 AS one"))
+    result = clorp("restore", tmp_path / "one.tar", "--force")
+    assert result.exit_code == 1
+    assert "something else" in result.output
+    with db.transaction() as session:
+        assert session.scalars(text("SELECT one FROM theirs")).one() == 1
+
+
+def test_what_is_broken_comes_back_broken_and_is_told(clorp, database, empty, tmp_path):
+    steal(person(500))
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    result = clorp("restore", tmp_path / "one.tar", "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["clean"], told["whole"]) == (1, False, True)
+    assert "balance_drift" in told["rules"]
+
+
+@pytest.mark.parametrize("part", [0, 0.01, 0.5, "all but the manifest"])
+def test_half_a_backup_changes_nothing(clorp, database, tmp_path, part):
+    person(5)
+    whole = tmp_path / "whole.tar"
+    backed_up(clorp, whole)
+    before, content = everything(), whole.read_bytes()
+    with tarfile.open(whole) as tar:
+        last = tar.getmember("manifest.json").offset
+    end = last if isinstance(part, str) else int(len(content) * part)
+    (tmp_path / "half.tar").write_bytes(content[:end])
+    result = clorp("restore", tmp_path / "half.tar", "--force")
+    assert (result.exit_code, everything()) == (1, before)
+    assert "no backup of clorp, or was cut off" in result.output
+
+
+def test_a_dump_that_was_damaged_changes_nothing(clorp, database, tmp_path):
+    person(5)
+    file = tmp_path / "one.tar"
+    backed_up(clorp, file)
+    before, content = everything(), bytearray(file.read_bytes())
+    content[5000] ^= 1
+    file.write_bytes(content)
+    result = clorp("restore", file, "--force")
+    assert (result.exit_code, everything()) == (1, before)
+    assert "checksum" in result.output
+
+
+def test_a_dump_that_postgresql_refuses_changes_nothing(clorp, database, tmp_path):
+    person(5)
+    before = everything()
+    tools = tools_for(15)
+    (tmp_path / "dump").write_bytes(b"PGDMP, and then nonsense")
+    with pytest.raises(Exception, match="pg_restore failed, and nothing was changed"):
+        tools.restore(database, tmp_path / "dump", tmp_path)
+    assert everything() == before
+
+
+def test_a_backup_of_a_newer_version_is_refused(clorp, database, tmp_path):
+    with db.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    backed_up(clorp, tmp_path / "one.tar")
+    with db.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrate.head()})
+    result = clorp("restore", tmp_path / "one.tar", "--force")
+    assert result.exit_code == 1
+    assert "of a newer clorp" in result.output
+
+
+def test_the_closest_programs_are_taken_and_older_ones_refused(monkeypatch):
+    installed = [Tools(Path("/wheel"), 18), Tools(Path("/path"), 16)]
+    monkeypatch.setattr(postgres_tools, "_installed", lambda: iter(installed))
+    assert [tools_for(server).major for server in (15, 16, 17, 18)] == [16, 16, 18, 18]
+    with pytest.raises(Exception, match=r"19 needs pg_dump.*found: 18 in /wheel, 16 in /path"):
+        tools_for(19)
+
+
+# Without servers in the settings -----------------------------------------------------------------
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
+    with tempfile.TemporaryDirectory(prefix="clorp-backup-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def test_where_there_is_no_database_nothing_is_made(clorp, unset, data):
+    result = clorp("backup", data / "one.tar", "--data", data / "new")
+    assert result.exit_code == 1
+    assert "There is no database in" in result.output
+    assert list(data.iterdir()) == []
+
+
+def test_a_folder_is_moved_without_anything_running(clorp, unset, data):
+    with embedded.servers(data / "old", durable=False):
+        assert clorp("migrate", "--data", data / "old").exit_code == 0
+        name = str(uuid4())
+        person(500, name=name)
+    for folder, command in (("old", "backup"), ("new", "restore")):
+        _away(unset)
+        result = clorp(command, data / "one.tar", "--data", data / folder)
+        assert result.exit_code == 0, result.output
+    assert (data / "new" / "servers.json").exists() is False
+    with embedded.servers(data / "new", durable=False) as servers:
+        switch_to(servers.database_url)
+        assert violations() == []
+        with db.transaction() as session:
+            assert session.scalars(text("SELECT count(*) FROM users WHERE name = :n"), {"n": name}).one() == 1
+        _away(unset)
+        result = clorp("restore", data / "one.tar", "--force", "--data", data / "new")
+        assert result.exit_code == 1
+        assert "Another clorp runs in" in result.output
+
+
+def _away(unset: pytest.MonkeyPatch) -> None:
+    """As in a new process: whatever a command found before is forgotten."""
+    if db.engine.cache_info().currsize:
+        db.engine().dispose()
+        db.engine.cache_clear()
+    unset.setenv("CLORP_DATABASE_URL", "")
+    unset.setenv("CLORP_DATA", "")
+    settings.cache_clear()

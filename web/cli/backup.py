@@ -1,0 +1,107 @@
+"""`clorp backup`: the whole marketplace in one file, at any time, running or not."""
+
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from uuid import UUID
+
+import click
+from rich.console import Console
+
+from models import backups, db, files, migrate
+from models.errors import FileLost
+from models.settings import settings
+from web.cli.archive import FORMAT, Manifest, Writer
+from web.cli.postgres_tools import tools_for
+from web.cli.servers import data_option, database
+
+COUNT_SECONDS = 600.0  # of one question over all rows
+KEY_NOTE = (
+    "The encryption key is not in it: keep CLORP_ENCRYPTION_KEYS, or the file encryption.key of the data "
+    "folder, elsewhere. Without it envVars cannot be read."
+)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@data_option
+def backup(file: Path, force: bool, as_json: bool, data: Path | None) -> None:
+    """Write the database and all uploads into FILE, as they are at one moment.
+
+    Nothing has to be stopped for it. Where no server runs, PostgreSQL is started for the while.
+    """
+    file = file.absolute()
+    if file.exists() and not force:
+        raise click.ClickException(f"{file} is there already: choose another name, or --force.")
+    if not file.parent.is_dir():
+        raise click.ClickException(f"There is no folder {file.parent}.")
+    try:
+        with database(data):
+            manifest, size = _write(file)
+    except OSError as error:
+        raise click.ClickException(f"Cannot write {file}: {error.strerror or error}.") from None
+    if as_json:
+        told = {"file": str(file), "bytes": size, **manifest.model_dump(), "encryption_key": False}
+        click.echo(json.dumps(told))
+    else:
+        _print(file, manifest, size)
+
+
+def _write(file: Path) -> tuple[Manifest, int]:
+    with Writer(file) as writer, Console(stderr=True).status("counting") as progress:
+        # Open for as long as pg_dump reads, which is bound to this moment by the snapshot's name.
+        with db.snapshot(COUNT_SECONDS) as session:
+            major, counts = backups.server_version(session), backups.counts(session)
+            keys, name = backups.uploads(session), backups.snapshot_name(session)
+            progress.update("dumping the database")
+            tools_for(major).dump(settings().database_url or "", name, writer.dump)
+        size = writer.dump.stat().st_size
+        progress.update(f"{megabytes(size)} of database, and {len(keys)} files")
+        digest = writer.add_dump()
+        missing = _add_uploads(writer, keys)
+        manifest = Manifest(
+            format=FORMAT,
+            clorp=version("clorp"),
+            migration=migrate.current(),
+            postgresql=major,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            counts=counts,
+            files=len(keys) - missing,
+            missing_files=missing,
+            dump_sha256=digest,
+        )
+        return manifest, writer.finish(manifest)
+
+
+def _add_uploads(writer: Writer, keys: list[UUID]) -> int:
+    """Gives how many are not there: those that hung on nothing may have been removed since."""
+    store, missing = files.chosen(), 0
+    for key in keys:
+        try:
+            writer.add_upload(key, store.read(key))
+        except FileLost:
+            missing += 1
+    return missing
+
+
+def _print(file: Path, manifest: Manifest, size: int) -> None:
+    click.echo(f"{file}: {megabytes(size)}, schema {manifest.migration}")
+    click.echo(holdings(manifest))
+    if manifest.missing_files:
+        click.echo(f"{manifest.missing_files} files were not in the store, and are not in the backup")
+    click.echo(KEY_NOTE)
+
+
+def holdings(manifest: Manifest) -> str:
+    """What a backup holds, for people."""
+    names = {"jobs": "drops", "submissions": "entries"}
+    rows = [f"{number} {names.get(table, table)}" for table, number in manifest.counts.items()]
+    return ", ".join([*(row for row in rows if not row.endswith("uploads")), f"{manifest.files} files"])
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1_000_000:.1f} MB"

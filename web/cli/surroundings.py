@@ -1,0 +1,87 @@
+"""What the marketplace stands on, as `clorp doctor` looks at it: clock, disk, PostgreSQL, Redis, rail."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import redis
+from sqlalchemy import text
+
+from models import db
+from models.health import Check
+from models.settings import settings
+
+POSTGRESQL_MIN = 15  # the first with NULLS NOT DISTINCT, by which no two files hang in one place
+SKEW_MAX_SECONDS = 2.0  # the database's clock decides; logs and ids of a machine that is off mislead
+DISK_FREE_MIN_BYTES = 1024**3
+# Of a process of workers: eight judges in threads, two forks for money; the sweep by hand and `clorp …`.
+WORKERS_CONNECTIONS = 8 + 2 + 2
+GIB = 1024**3
+
+
+def database() -> Iterator[Check]:
+    """Of a PostgreSQL that answers: its version, its clock against ours, and room for our connections."""
+    with db.transaction() as session:
+        begun = time.time()
+        theirs = float(session.scalars(text("SELECT extract(epoch FROM clock_timestamp())")).one())
+        skew = theirs - (begun + time.time()) / 2
+        asked = session.execute(
+            text("""SELECT current_setting('server_version_num')::int / 10000,
+                current_setting('max_connections')::int
+                    - current_setting('superuser_reserved_connections')::int""")
+        )
+        major, places = asked.one()
+    yield Check("postgresql", major >= POSTGRESQL_MIN, f"version {major}, at least {POSTGRESQL_MIN}")
+    yield Check("clock", abs(skew) <= SKEW_MAX_SECONDS, f"{abs(skew):.1f} s from the database's")
+    yield _connections(places)
+
+
+def _connections(places: int) -> Check:
+    given = os.environ.get("WEB_CONCURRENCY", "")
+    web = int(given) if given.isdecimal() else 1
+    wanted = web * settings().database_pool + WORKERS_CONNECTIONS
+    counted = f"{web} web × {settings().database_pool} + workers {WORKERS_CONNECTIONS} = {wanted}"
+    return Check("connections", wanted <= places, f"{counted} of {places}")
+
+
+def disk(data: Path) -> Check:
+    """Room for the servers and files of the data folder, which need not exist yet."""
+    there = next(folder for folder in (data, *data.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    return Check("disk", free >= DISK_FREE_MIN_BYTES, f"{free / GIB:.1f} GiB free at {there}")
+
+
+def payments() -> Check:
+    """Whether the rail has what it needs; play money needs nothing."""
+    wanted = settings()
+    if wanted.payments == "sandbox":
+        return Check("payments", True, "sandbox: play money, that comes and goes at once")
+    keys = {
+        "STRIPE_SECRET_KEY": wanted.stripe_secret_key,
+        "STRIPE_WEBHOOK_SECRET": wanted.stripe_webhook_secret,
+    }
+    missing = [name for name, value in keys.items() if not value]
+    return Check("payments", not missing, f"stripe, without {' and '.join(missing)}" if missing else "stripe")
+
+
+def broker() -> Iterator[Check]:
+    """Redis or Valkey, and whether it keeps messages."""
+    url = settings().redis_url
+    if not url:
+        yield Check("redis", False, "CLORP_REDIS_URL is not set")
+        return
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, decode_responses=True)
+        with closing(client):
+            server, config = client.info("server"), client.config_get("maxmemory-policy", "appendonly")
+    except redis.RedisError as error:
+        yield Check("redis", False, f"does not answer ({type(error).__name__})")
+        return
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    yield Check("redis", True, f"{name} {server.get('valkey_version', server['redis_version'])}")
+    policy = config["maxmemory-policy"]
+    yield Check("redis eviction", policy == "noeviction", f"maxmemory-policy {policy}")
+    yield Check("redis persistence", config["appendonly"] == "yes", f"appendonly {config['appendonly']}")
