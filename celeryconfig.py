@@ -23,19 +23,26 @@ worker_prefetch_multiplier = 1
 task_ignore_result = True
 result_expires = 3600
 
-# A frozen Redis must cost seconds, not minutes; each connection has its own timeouts.
-_socket = {"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True}
+# A frozen Redis must cost seconds, not minutes; each connection has its own timeouts. Workers wait for
+# messages a second at a time.
+_socket = {"socket_timeout": 3, "socket_connect_timeout": 2, "socket_keepalive": True}
 broker_transport_options = {
     **_socket,
+    # Who publishes tries once; else a Redis that is not there costs six seconds each time.
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
     # How long the message of a dead worker stays away. The sweep is faster; this is the second net.
     "visibility_timeout": 60,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 5,
 }
-redis_socket_timeout = 5
+redis_socket_timeout = 3
 redis_socket_connect_timeout = 2
 redis_socket_keepalive = True
 redis_backend_health_check_interval = 5
+result_backend_transport_options = {"retry_policy": {"max_retries": 1, "interval_max": 0.2}}
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # Redis may take its time; work waits in PostgreSQL
 task_publish_retry = False  # the sweep is the retry

@@ -36,10 +36,12 @@ def run() -> LatestAudit | None:
             return None
         found = ledger.violations(session)
     milliseconds = round((time.monotonic() - begun) * 1000)
-    with db.transaction() as session:
+
+    def keep(session: Session) -> tuple[dict[str, int], LatestAudit]:
         before = latest(session)
-        told = before.rules if before else {}
-        audit = _keep(session, found, milliseconds)
+        return before.rules if before else {}, _keep(session, found, milliseconds)
+
+    told, audit = db.retried(keep)
     _log(told, audit)
     return audit
 

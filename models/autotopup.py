@@ -51,9 +51,8 @@ def set_wish(
 def sweep(rail: RailName) -> int:
     """Begin every top-up that it is time for; how many. The sweep of payments hands them out."""
     for count in range(SWEEP_BATCH):
-        with db.transaction() as session:
-            if begin(session, rail) is None:
-                return count
+        if db.retried(lambda session: begin(session, rail)) is None:
+            return count
     return SWEEP_BATCH
 
 

@@ -1,20 +1,42 @@
 """The connection to PostgreSQL, the clock, and the only commit in the program."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeVar
 
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from models import patience
+from models.errors import OutcomeUnknown
 from models.settings import settings
 
-# A row lock is held for milliseconds; who waits seconds for one had better start again.
-LOCK_TIMEOUT_MS = 5_000
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A row lock is held for milliseconds. Who waits for this long is told: to begin anew would cost their place.
+LOCK_TIMEOUT_MS = 3_500
 STATEMENT_TIMEOUT_MS = 15_000
-CONNECT_TIMEOUT_SECONDS = 3
 SNAPSHOT_WORK_MEM = "16MB"  # who reads every row joins twice as fast in memory as through files
+
+# With PostgreSQL away everybody hears of it within five seconds: two tries to connect, of two seconds each,
+# and the pause between them fit.
+CONNECT_SECONDS = 2.0
+TRIES_MAX = 5
+RETRY_SECONDS = 2.5  # no try is begun later
+TOTAL_SECONDS = 4.3  # and none goes on for longer
+PAUSE_SECONDS = 0.1  # at most before the second try, then twice as much each time
+OUTCOME_SECONDS = 0.05  # between two looks whether a commit that is under way has come to its end
+
+# What PostgreSQL broke off through no fault of the statement: serialization, deadlock, lock timeout.
+_BROKEN_OFF = {"40001", "40P01", "55P03"}
 
 
 @lru_cache(maxsize=1)
@@ -27,14 +49,14 @@ def engine() -> Engine:
         make_url(url).set(drivername="postgresql+psycopg2"),
         pool_size=settings().database_pool,
         max_overflow=0,
-        pool_timeout=CONNECT_TIMEOUT_SECONDS,
+        pool_timeout=CONNECT_SECONDS,
         hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
         connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "clorp",
             "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+            " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+            " -c client_connection_check_interval=1000",  # whoever lost patience must not go on holding locks
         },
     )
 
@@ -48,9 +70,59 @@ def forget() -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """One unit of work: commits at the end, rolls back on any error. Nothing slow belongs inside."""
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
+    """One unit of work, tried once: commits at the end, rolls back on any error. Nothing slow belongs inside.
+
+    For what only looks, and for scripts and tests; work that has to be done is a function for `retried`.
+    """
+    with Session(engine(), expire_on_commit=False) as session:
         yield session
+        session.commit()
+    _committed(session)
+
+
+def retried(work: Callable[[Session], T], *, once: bool = False, slow: bool = False) -> T:
+    """What `work` makes of a transaction, which is run again as a whole where PostgreSQL broke it off.
+
+    Args:
+        work: changes nothing outside of the session, for it may run several times.
+        once: whether it must not be committed twice. Where the answer to a COMMIT was lost, PostgreSQL is
+            then asked what became of it. Else the work simply runs again: it looks at what there is.
+        slow: whether its statements may take as long as STATEMENT_TIMEOUT_MS lets them.
+
+    Raises:
+        OutcomeUnknown: it was to be done once, and nobody knows whether it was.
+        DBAPIError: the database is away, or refuses; nothing was changed.
+    """
+    begun = time.monotonic()
+    with nullcontext() if slow else patience.within(TOTAL_SECONDS):
+        for number in range(TRIES_MAX):
+            try:
+                return _try(work, once)
+            except DBAPIError as error:
+                pause = random.uniform(0, PAUSE_SECONDS * 2**number)  # noqa: S311  # full jitter
+                late = time.monotonic() + pause > begun + RETRY_SECONDS
+                if late or number == TRIES_MAX - 1 or not _broken_off(error):
+                    raise
+                logger.info("tried again after %s", type(error.orig).__name__)
+                time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
+
+
+def after_commit(session: Session, call: Callable[[], object]) -> None:
+    """Have this called once the transaction is known to have been committed, and never otherwise."""
+    session.info.setdefault(_AFTER, []).append(call)
+
+
+def transaction_id(session: Session) -> int | None:
+    """The number of this transaction; None as long as it has changed nothing."""
+    session.flush()
+    if _XID not in session.info:
+        asked = session.connection().exec_driver_sql("SELECT pg_current_xact_id_if_assigned()")
+        if (xid := asked.scalar_one()) is None:
+            return None
+        session.info[_XID] = int(xid)
+    found: int = session.info[_XID]
+    return found
 
 
 @contextmanager
@@ -61,7 +133,8 @@ def snapshot(timeout_seconds: float) -> Iterator[Session]:
         timeout_seconds: of one statement, in place of STATEMENT_TIMEOUT_MS.
     """
     reading = engine().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    with Session(reading, expire_on_commit=False) as session, session.begin():
+    silence = timeout_seconds + patience.SILENCE_SECONDS
+    with patience.with_silence(silence), Session(reading, expire_on_commit=False) as session:
         session.execute(text(f"SET LOCAL statement_timeout = {round(timeout_seconds * 1000)}"))
         session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # between two questions
         session.execute(text(f"SET LOCAL work_mem = '{SNAPSHOT_WORK_MEM}'"))
@@ -75,3 +148,98 @@ def now(session: Session) -> datetime:
     waiting for the lock.
     """
     return session.execute(text("SELECT clock_timestamp()")).scalar_one()
+
+
+_AFTER, _XID = "after_commit", "transaction_id"  # in a session's `info`
+
+
+def _try(work: Callable[[Session], T], once: bool) -> T:
+    begun = time.monotonic()
+    with Session(engine(), expire_on_commit=False) as session:
+        _connect(session)
+        result = work(session)
+        xid = transaction_id(session) if once else None
+        unanswered = None
+        try:
+            session.commit()
+        except DBAPIError as error:
+            if not (once and _lost(error)):
+                raise
+            unanswered = error
+    # The connection is back, so that there is one to ask with.
+    if unanswered and xid and not _was_committed(xid, begun):
+        raise unanswered
+    _committed(session)
+    return result
+
+
+def _connect(session: Session) -> None:
+    """Have a connection that answers, or an error, while there is time for another try."""
+    with patience.within(CONNECT_SECONDS):
+        session.connection()
+
+
+def _committed(session: Session) -> None:
+    for call in session.info.pop(_AFTER, ()):
+        call()
+
+
+def _broken_off(error: DBAPIError) -> bool:
+    return _lost(error) or _state(error) in _BROKEN_OFF
+
+
+def _lost(error: DBAPIError) -> bool:
+    """Whether it was the connection that failed. During a COMMIT that says nothing of what became of it."""
+    if error.connection_invalidated or _state(error).startswith(("08", "57P")):
+        return True
+    return isinstance(error, OperationalError | InterfaceError) and not _state(error)
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "pgcode", None) or ""
+
+
+# After a crash PostgreSQL gives numbers out anew that nobody had seen on disk. A crash resets its statistics,
+# so where those are older than the transaction, the number still means what it meant.
+_OUTCOME = text("""
+    SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8)) AS status,
+        coalesce(stats_reset < clock_timestamp() - CAST(:age AS interval), true) AS unbroken
+    FROM pg_stat_wal
+""")
+_IN_FUTURE = "22023"  # this PostgreSQL has not yet come to that number: a crash took the transaction along
+
+
+def _was_committed(xid: int, begun: float) -> bool:
+    """Whether PostgreSQL carried out a COMMIT that it gave no answer to.
+
+    Raises:
+        OutcomeUnknown: it cannot be asked in time, or cannot know.
+    """
+    while True:
+        try:
+            if (outcome := _outcome(xid, time.monotonic() - begun)) is not None:
+                return outcome
+        except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, DBAPIError) and _state(error) == _IN_FUTURE:
+                return False
+        if time.monotonic() > begun + RETRY_SECONDS:
+            raise OutcomeUnknown
+        time.sleep(OUTCOME_SECONDS)
+
+
+def _outcome(xid: int, age_seconds: float) -> bool | None:
+    """None while the transaction is still under way.
+
+    Raises:
+        OutcomeUnknown: the number may be another's by now, or too old.
+    """
+    with Session(engine()) as session:
+        _connect(session)
+        row = session.execute(_OUTCOME, {"xid": xid, "age": f"{age_seconds} seconds"}).one()
+    if row.status == "aborted":
+        return False
+    if row.status == "in progress":
+        return None
+    if row.status == "committed" and row.unbroken:
+        return True
+    raise OutcomeUnknown

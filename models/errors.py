@@ -29,7 +29,8 @@
     │   ├── ClaimCooldown, RevisionCooldown
     │   └── RateLimited, UploadQuota
     └── Unavailable         the server lacks something; not your fault
-        └── FileLost, MixedMoney
+        ├── FileLost, MixedMoney
+        └── OutcomeUnknown
 
 Codes are contract, sentences are not. What number HTTP gives each family stands in `web.errors`.
 """
@@ -383,3 +384,16 @@ class MixedMoney(Unavailable):
 
     code = "mixed_money"
     sentence = "Play money and real money do not mix; tell the operator of this server."
+
+
+class OutcomeUnknown(Unavailable):
+    """The database was lost in the very moment of the commit, and cannot be asked whether it happened."""
+
+    code = "outcome_unknown"
+    sentence = (
+        "The database was lost as it was about to do this, and nobody can say yet whether it did. With an "
+        "Idempotency-Key, send the same request again; without one, look at your lists first."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from models import audits, db, migrate
+from models import audits, db, migrate, patience
 from models.states import Status
 
 QUEUES = ("money", "judge")
@@ -33,8 +33,9 @@ class Check:
 def checks() -> list[Check]:
     """Every check; never raises: a database that is away is an answer too."""
     try:
-        schema = _schema()
-        return [_answers(), schema, *(_work() if schema.ok else [])]
+        with patience.within(db.TOTAL_SECONDS):
+            schema = _schema()
+            return [_answers(), schema, *(_work() if schema.ok else [])]
     except (DBAPIError, PoolTimeout) as error:
         return [Check("database", False, f"PostgreSQL does not answer ({type(error).__name__})")]
 
@@ -55,7 +56,7 @@ class Load:
 
 def load() -> Load:
     """The numbers of this moment; raises what SQLAlchemy does where the database is away."""
-    with db.transaction() as session:
+    with patience.within(db.TOTAL_SECONDS), db.transaction() as session:
         counted = session.execute(text("SELECT status, count(*) FROM jobs GROUP BY status"))
         drops = {status.value: 0.0 for status in Status} | {status: float(n) for status, n in counted}
         overdue = session.execute(text("SELECT count(*) FROM jobs WHERE due_at <= clock_timestamp()"))

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import access, attachments, db, events, ledger, lifecycle, settlement, vault
+from models import access, attachments, crash, db, events, ledger, lifecycle, settlement, vault
 from models.attachments import Names
+from models.crash import Point
 from models.errors import (
     DropEnded,
     InsufficientBalance,
@@ -213,6 +214,8 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
 def _open(session: Session, drop: Drop) -> None:
     ledger.hold(session, drop)
     lifecycle.move(session, drop, Status.OPEN, db.now(session))
+    session.flush()
+    crash.point(Point.FUNDED)
 
 
 def _require_room_for_pending(session: Session, sender_id: UUID) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -93,19 +93,25 @@ _TAKE = text("""
 
 
 def sweep(publish: Callable[[str, UUID], object]) -> int:
-    """Hand out every payment whose rail has to be told, end the checkouts nobody paid; how many."""
+    """Hand out every payment whose rail has to be told, end the checkouts nobody paid; how many.
+
+    As in `settlement.sweep` it ends where `publish` says False.
+    """
     for count in range(SWEEP_BATCH):
-        with db.transaction() as session:
-            found = session.execute(_TAKE, {"lease": BACKOFF}).one_or_none()
-            if found is None:
-                return count
-            if found.state == "pending":
-                payment = _lock(session, found.id)
-                assert payment is not None
-                _settle(session, payment, "failed", "expired", db.now(session))
-                continue
-        publish("remit", found.id)
+        found = db.retried(_take)
+        if found is None or (found.state == "requested" and publish("remit", found.id) is False):
+            return count
     return SWEEP_BATCH
+
+
+def _take(session: Session) -> Row[tuple[UUID, State]] | None:
+    """Lease a payment that is due; one that nobody paid ends here."""
+    found = session.execute(_TAKE, {"lease": BACKOFF}).one_or_none()
+    if found and found.state == "pending":
+        payment = _lock(session, found.id)
+        assert payment is not None
+        _settle(session, payment, "failed", "expired", db.now(session))
+    return found
 
 
 # Hearing from it -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, text
 from sqlalchemy.orm import Session
 
 from models import db, vault
@@ -57,8 +57,7 @@ def keep(session: Session, user_id: UUID, key: str, request_hash: bytes, answer:
     Raises:
         Unavailable: the server has no key to encrypt it with.
     """
-    session.flush()
-    if session.scalar(select(func.pg_current_xact_id_if_assigned())) is None:
+    if db.transaction_id(session) is None:
         return
     session.add(
         IdempotencyKey(

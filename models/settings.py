@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
+from models import crash
+
 _SECRETS = Path("/run/secrets")
 _PREFIX = "CLORP_"
 # Of those who speak to a server, and of the tests; no settings of a server.
@@ -170,6 +172,19 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "http://127.0.0.1:8000", description="Where people reach this server; Stripe sends them back there."
     )
+
+    crash_at: str | None = Field(
+        None,
+        description="For tests: where a process of web or workers dies as by SIGKILL, the first time it "
+        "comes there, with `:N` the N-th; a wrong name is answered with the list.",
+    )
+
+    @field_validator("crash_at")
+    @classmethod
+    def _point(cls, planned: str | None) -> str | None:
+        if planned:
+            crash.read(planned)
+        return planned
 
     @field_validator("encryption_keys")
     @classmethod

@@ -18,7 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import attachments, db, events, ledger, lifecycle, slots
+from models import attachments, crash, db, events, ledger, lifecycle, slots
+from models.crash import Point
 from models.grades import Brief, Candidate, Opinion, aggregate, meets, quorum
 from models.schema import Ballot, Drop, Heartbeat, Submission, Upload
 from models.states import TERMINAL, Status
@@ -85,6 +86,9 @@ def settle_window(session: Session, drop: Drop, at: datetime) -> None:
         lifecycle.move(session, drop, Status.CANCELLED, at)
     else:
         _fail(session, drop, NO_SUBMISSIONS, at)
+    if drop.status is not Status.OPEN:
+        session.flush()
+        crash.point(Point.MOVED)
 
 
 def _window_over(drop: Drop, at: datetime, entries: int, idle_until: datetime | None) -> bool:
@@ -248,6 +252,8 @@ def pay(session: Session, job_id: UUID) -> Status:
         lifecycle.move(session, drop, Status.VERIFIED, at)
         paid = {"agent_id": str(winner.agent_id), "payout_cents": drop.price_cents - drop.fee_cents}
         events.tell(session, "payout.posted", job_id, **paid)
+        session.flush()
+        crash.point(Point.PAYING)
     return drop.status
 
 
@@ -266,18 +272,20 @@ def sweep(publish: Callable[[str, UUID], object]) -> Counter[str]:
     """Hand out everything that is due: the guarantee behind every message that may get lost.
 
     Args:
-        publish: called with a task's name and a drop's id, after the lease has been committed.
+        publish: called with a task's name and a drop's id, after the lease has been committed. Where it
+            says False, nothing was sent and the sweep ends: a broker that is away is not asked for each drop.
 
     Returns:
         How many tasks of each name were handed out.
     """
     handed_out: Counter[str] = Counter()
     while handed_out.total() < SWEEP_BATCH:
-        with db.transaction() as session:
-            owed = lifecycle.take_owed(session)
+        owed = db.retried(lifecycle.take_owed)
         if owed is None:
             break
-        publish(owed.task, owed.job_id)
+        crash.point(Point.LEASED)
+        if publish(owed.task, owed.job_id) is False:
+            break
         handed_out[owed.task] += 1
     return handed_out
 

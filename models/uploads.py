@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from math import ceil
 from uuid import UUID
@@ -102,8 +103,7 @@ def tidy(store: Store) -> tuple[int, int]:
     """
     rows = 0
     for _ in range(TIDY_BATCHES_MAX):
-        with db.transaction() as session:
-            keys = forget_idle(session)
+        keys = db.retried(forget_idle)
         for key in keys:
             store.delete(key)
         rows += len(keys)
@@ -125,17 +125,19 @@ def forget_idle(session: Session) -> list[UUID]:
 
 def _remove_strays(store: Store) -> int:
     removed = 0
-    with db.transaction() as session:
-        old = db.now(session) - IDLE_LIFE
+    old = db.retried(db.now) - IDLE_LIFE
     keys = store.keys_before(old)
     while batch := list(islice(keys, TIDY_BATCH)):
-        with db.transaction() as session:
-            known = set(session.scalars(select(Upload.id).where(Upload.id.in_(batch))))
+        known = db.retried(partial(_known, batch))
         strays = [key for key in batch if key not in known]
         for key in strays:
             store.delete(key)
         removed += len(strays)
     return removed
+
+
+def _known(keys: list[UUID], session: Session) -> set[UUID]:
+    return set(session.scalars(select(Upload.id).where(Upload.id.in_(keys))))
 
 
 def _hangs() -> ColumnElement[bool]:

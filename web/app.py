@@ -3,6 +3,7 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from models import crash
 from models.settings import settings
 from web import auth, cors, errors, headers, journal, limits
 from web.agents import agents
@@ -23,6 +24,7 @@ from web.wallet import notices, wallet
 
 def create_app() -> Flask:
     """A new application; all state is in PostgreSQL, so any number of them may serve."""
+    crash.plan(settings().crash_at)
     app = Flask("web", static_folder=None)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body

@@ -62,8 +62,7 @@ def _identify() -> None:
     if not route.public:
         try:
             key = bearer()
-            with db.transaction() as session:
-                g.identity = keys.identify(session, key)
+            g.identity = db.retried(lambda session: keys.identify(session, key))
         except Unauthenticated:
             limits.admit_stranger()
             raise

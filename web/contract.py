@@ -1,7 +1,8 @@
 """Typed routes: what a route takes and gives is said once, and drives validation, answers and OpenAPI.
 
 A view names what it needs among `session`, `body`, `query` and `prepared`; the path's parameters come too.
-It runs inside one transaction, which commits before its answer leaves. What it returns is the answer.
+It runs inside one transaction, which commits before its answer leaves. What it returns is the answer. It
+changes nothing outside of the session: where PostgreSQL breaks the transaction off, it runs again.
 """
 
 import hashlib
@@ -15,10 +16,12 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args
 import pydantic_core
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from models import db
+from models import crash, db
+from models.crash import Point
 from models.errors import ClorpError, Invalid
 from models.keys import Scope
 from web import replay
@@ -227,11 +230,19 @@ def _caller_of(route: Route) -> Callable[..., Response]:
     def answer(**arguments: Any) -> Response:
         if "session" not in wanted:
             return respond(route.view(**arguments))
-        with db.transaction() as session:
-            arguments["session"] = session
-            return replay.once(session, route.replayable, lambda: respond(route.view(**arguments)))
+        return _in_one_transaction(route, lambda session: respond(route.view(**arguments, session=session)))
 
     return conditional(call, route.waits) if route.cached else call
+
+
+def _in_one_transaction(route: Route, effect: Callable[[Session], Response]) -> Response:
+    changes = route.method != "GET"
+    response = db.retried(
+        lambda session: replay.once(session, route.replayable, lambda: effect(session)), once=changes
+    )
+    if changes:
+        crash.point(Point.ANSWER)
+    return response
 
 
 def _body(model: type[M]) -> M:

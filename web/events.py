@@ -85,8 +85,7 @@ def logs(query: LogQuery, job_id: UUID) -> Response:
     user_id, after = caller(), _number(query.after)
 
     def read() -> chronicle.Log:
-        with db.transaction() as session:
-            return chronicle.log(session, user_id, job_id, after)
+        return db.retried(lambda session: chronicle.log(session, user_id, job_id, after))
 
     def look() -> Heard:
         nonlocal after
@@ -114,8 +113,7 @@ def board_stream(query: BoardStreamQuery) -> Response:
 
     def look() -> Heard:
         nonlocal place
-        with db.transaction() as session:
-            changes = chronicle.board(session, place)
+        changes = db.retried(lambda session: chronicle.board(session, place))
         place = changes.place
         return Heard([_of_board(change) for change in changes.rows], changes.full)
 
@@ -124,10 +122,9 @@ def board_stream(query: BoardStreamQuery) -> Response:
 
 def _begin(asked: Place | None) -> tuple[Place, str]:
     """Where a stream of the board begins, and what it says first."""
-    with db.transaction() as session:
-        if asked and told.within_reach(session, asked):
-            return asked, ""
-        place = told.now(session)
+    reached, place = db.retried(lambda s: (asked and told.within_reach(s, asked), told.now(s)))
+    if asked and reached:
+        return asked, ""
     name = _name(place)
     if asked:  # too long ago, or never
         return place, sse.message(name, "reset", Reset(id=name, kind="reset"))

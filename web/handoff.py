@@ -10,10 +10,10 @@ import threading
 from uuid import UUID
 
 from celery import Celery
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models import logs
+from models import crash, db, logs
+from models.crash import Point
 from models.schema import Drop
 from models.states import OWED, Status
 
@@ -32,15 +32,21 @@ def offer(session: Session, drop: Drop) -> None:
     """Offer the task that a drop owes now, as soon as this transaction has committed."""
     status, job_id = drop.status, drop.id
     if status in (Status.RANKING, Status.COMPLETED):
-        event.listen(session, "after_commit", lambda _: _offer(OWED[status], job_id), once=True)
+        db.after_commit(session, lambda: _hand_off(OWED[status], job_id))
 
 
 def offer_payment(session: Session, payment_id: UUID) -> None:
     """Offer to tell the rail of a payment, as soon as this transaction has committed."""
-    event.listen(session, "after_commit", lambda _: _offer("remit", payment_id), once=True)
+    db.after_commit(session, lambda: _hand_off("remit", payment_id))
 
 
-def _offer(task: str, row_id: UUID) -> None:
+def _hand_off(task: str, row_id: UUID) -> None:
+    crash.point(Point.HANDOFF)
+    offer_task(task, row_id)
+
+
+def offer_task(task: str, row_id: UUID) -> None:
+    """Offer a task that is owed; nobody waits for the broker."""
     _ensure_publisher()
     try:
         _offers.put_nowait((task, row_id, logs.bound("request_id")))
@@ -48,7 +54,7 @@ def _offer(task: str, row_id: UUID) -> None:
         logger.warning("the broker is slow; %s of %s is left to the sweep", task, row_id)
 
 
-def publish(task: str, row_id: UUID, request_id: str | None = None) -> None:
+def _publish(task: str, row_id: UUID, request_id: str | None = None) -> None:
     """Send a task now, with the request that caused it. Best effort: an error is logged, never raised."""
     headers = {"request_id": request_id} if request_id else {}
     try:
@@ -68,4 +74,4 @@ def _ensure_publisher() -> None:
 
 def _publish_offers() -> None:
     while True:
-        publish(*_offers.get())
+        _publish(*_offers.get())

@@ -17,6 +17,7 @@ from models.errors import (
     InsufficientScope,
     Invalid,
     NotFound,
+    OutcomeUnknown,
     RateLimited,
     Unauthenticated,
     Unavailable,
@@ -104,6 +105,8 @@ def refusals(route: Route) -> list[type[ClorpError]]:
         found += [Invalid, IdempotencyInProgress, IdempotencyReused]
     if route.path.startswith("/api"):
         found.append(Unavailable)
+        if route.method != "GET":
+            found.append(OutcomeUnknown)
     if limits.policy(route):
         found.append(RateLimited)
     return list(dict.fromkeys(found))

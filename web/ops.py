@@ -10,7 +10,8 @@ from models.errors import Unauthenticated, Unavailable
 from models.settings import settings
 from web.auth import require_bearer
 from web.contract import Reply, Routes
-from web.handoff import publish
+from web.errors import RETRY_SECONDS
+from web.handoff import offer_task
 from web.looks import Look
 from web.redis_client import redis_at
 
@@ -65,7 +66,8 @@ def readyz() -> Reply:
     checks = [*_database(), _redis()]
     ready = all(check.ok for check in checks if check.needed)
     rows = [Check(name=c.name, ok=c.ok, detail=c.detail, needed=c.needed) for c in checks]
-    return Reply(Ready(ready=ready, checks=rows), 200 if ready else 503)
+    later = {} if ready else {"Retry-After": str(RETRY_SECONDS)}
+    return Reply(Ready(ready=ready, checks=rows), 200 if ready else 503, later)
 
 
 _look = Look(health.checks)  # a database that hangs holds one thread, however many ask
@@ -97,5 +99,5 @@ def enforce_deadlines() -> Swept:
     if not secret:
         raise Unavailable("This server has no CRON_SECRET, and needs none: beat enforces the deadlines.")
     require_bearer(secret)
-    handed_out = settlement.sweep(publish)
+    handed_out = settlement.sweep(offer_task)
     return Swept(handed_out=dict(handed_out), total=handed_out.total())

@@ -43,8 +43,7 @@ def known(replayable: bool) -> Response | None:
     key = _key(replayable)
     if key is None:
         return None
-    with db.transaction() as session:
-        return _recalled(session, key)
+    return db.retried(lambda session: _recalled(session, key))
 
 
 def _key(replayable: bool) -> str | None:

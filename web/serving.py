@@ -15,9 +15,11 @@ from gunicorn import glogging
 from gunicorn.http import wsgi
 from gunicorn.workers import gthread
 
-from models import logs
+from models import crash, logs
+from models.settings import settings
 from web import porter
 
+crash.plan(settings().crash_at)  # here, before the fork: so that it happens once, whoever serves
 wsgi.SERVER = "clorp"  # no setting names the Server header, which need not tell what serves
 gthread.STOP_KEEPALIVE_LINGER = 1.0  # and a stop waits so long for a next request on a connection
 # Requests wait for PostgreSQL, not for the processor; one process is enough for a laptop.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flask import current_app
 
 from models import db, statements
+from models.errors import Unavailable
 from models.statements import Trust
 from web import shapes
 from web.contract import Routes
@@ -14,6 +15,7 @@ from web.contract import Routes
 trust = Routes("trust", "/api")
 
 FRESH_SECONDS = 10  # an audit reads every row, and anybody may ask for one
+REST_SECONDS = 1  # after one that failed: who waited for it must not find out for themselves, one by one
 
 
 @dataclass
@@ -23,14 +25,23 @@ class _Latest:
     lock: threading.Lock = field(default_factory=threading.Lock)
     found: Trust | None = None
     until: float = 0
+    rests_until: float = 0
 
     def get(self) -> Trust:
         with self.lock:
             if self.found is None or time.monotonic() >= self.until:
-                with db.transaction() as session:
-                    self.found = statements.trust(session)
+                if time.monotonic() < self.rests_until:
+                    raise Unavailable(retry_after=REST_SECONDS)
+                self.found = self._look()
                 self.until = time.monotonic() + FRESH_SECONDS
             return self.found
+
+    def _look(self) -> Trust:
+        try:
+            return db.retried(statements.trust, slow=True)
+        except Exception:
+            self.rests_until = time.monotonic() + REST_SECONDS
+            raise
 
 
 @trust.get("/trust", shapes.Trust)

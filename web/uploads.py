@@ -18,7 +18,7 @@ from werkzeug.http import parse_options_header
 
 from models import db, files
 from models import uploads as rules
-from models.errors import ClorpError, FileLost, Invalid, NotFound, UploadQuota
+from models.errors import ClorpError, FileLost, Invalid, NotFound, OutcomeUnknown, UploadQuota
 from models.uploads import UPLOAD_MAX, Parcel
 from web import shapes
 from web.auth import caller
@@ -65,6 +65,8 @@ def _received(_body: None) -> Iterator[Arrival]:
     store.put(parcel.key, content)
     try:
         yield arrival
+    except OutcomeUnknown:
+        raise  # a row may name it
     except ClorpError:
         store.delete(parcel.key)
         raise
@@ -99,8 +101,7 @@ def upload(session: Session, prepared: Arrival) -> shapes.File:
 )
 def download(key: UUID) -> Response:
     """A file, for who brought it and for those who may see the files of what it hangs on."""
-    with db.transaction() as session:
-        row = rules.find(session, caller(), key)
+    row = db.retried(lambda session: rules.find(session, caller(), key))
     response = Response(files.chosen().read(key), content_type=row.content_type)
     response.headers["Content-Disposition"] = _disposition(row.name)
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

@@ -22,7 +22,7 @@ from models.errors import (
 )
 from models.notices import Order
 from models.payments import AMOUNT_MIN_CENTS, TOPUP_MAX_CENTS, WITHDRAWAL_MAX_CENTS
-from models.schema import Payment
+from models.schema import Payment, PaymentProfile
 from models.settings import settings
 from web import lists, shapes
 from web.auth import caller
@@ -110,8 +110,7 @@ class Page:
 def _open_page(body: TopupBody) -> Page:
     """Tell the rail first: if we die before the row is stored, nobody has the page's address to pay there."""
     rail = rails.chosen()
-    with db.transaction() as session:
-        order = payments.draft_topup(session, caller(), body.amount_cents, rail.name)
+    order = db.retried(lambda s: payments.draft_topup(s, caller(), body.amount_cents, rail.name))
     try:
         return Page(order, rail.checkout(order, body.save_card))
     except rails.Refused as refusal:
@@ -158,17 +157,20 @@ def set_auto_topup(session: Session, body: AutoTopupBody) -> shapes.AutoTopup:
 def _require_payee() -> Rail:
     """The rail, once it knows where to pay the caller out to; it is asked only until it does."""
     rail = rails.chosen()
-    with db.transaction() as session:
+
+    def look(session: Session) -> PaymentProfile:
         funds.require(session, rail.name)  # or an account would be made at the rail, only to be refused
-        known = payments.profile(session, caller())
+        return payments.profile(session, caller())
+
+    known = db.retried(look)
     if rail.immediate or known.payout_ready:
         return rail
     try:
         payee = rail.payee(caller(), known.payout_account)
     except rails.Refused as refusal:
         raise _refused(refusal) from None
-    with db.transaction() as session:
-        payments.know(session, caller(), payout_account=payee.account, payout_ready=payee.ready)
+    told: dict[str, str | bool] = {"payout_account": payee.account, "payout_ready": payee.ready}
+    db.retried(lambda session: payments.know(session, caller(), **told))
     if not payee.ready:
         raise PayoutAccountMissing(onboarding_url=payee.url)
     return rail

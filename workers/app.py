@@ -3,11 +3,18 @@
 from celery import Celery
 from celery.signals import worker_process_init
 
-from models import db
+import celeryconfig
+from models import crash, db
+from models.settings import settings
 from workers import alive, journal  # noqa: F401  # they listen to Celery's signals
 
-app = Celery("clorp", include=["workers.tasks"])
+app = Celery(
+    "clorp",
+    include=["workers.tasks"],
+    backend=f"workers.results:Results+{celeryconfig.result_backend}",
+)
 app.config_from_object("celeryconfig")
+crash.plan(settings().crash_at)
 
 
 @worker_process_init.connect(weak=False)

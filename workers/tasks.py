@@ -11,9 +11,12 @@ from celery import chord
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
+from sqlalchemy.orm import Session
 
-from models import audits, autotopup, db, files, ratings, remittance, replay, settlement, uploads
+from models import audits, autotopup, crash, db, files, ratings, remittance, replay, settlement, uploads
+from models.crash import Point
 from models.errors import Unavailable
+from models.notices import Notice, Order
 from models.settings import settings
 from models.states import Status
 from workers import attached, rails
@@ -25,26 +28,26 @@ logger = logging.getLogger(__name__)
 _BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
 
 
-def publish(task: str, row_id: UUID | str) -> None:
-    """Send the task of that name, once, best effort: what gets lost the sweep sends again."""
+def publish(task: str, row_id: UUID | str) -> bool:
+    """Send the task of that name, once; whether it was sent. What gets lost the sweep sends again."""
     try:
         app.tasks[f"workers.tasks.{task}"].delay(str(row_id))
     except _BROKER_ERRORS as error:
         logger.warning("could not send %s of %s: %s", task, row_id, error)
+        return False
+    return True
 
 
 @app.task
 def expire(job_id: str) -> None:
     """Cancel a drop that nobody paid for."""
-    with db.transaction() as session:
-        settlement.expire(session, UUID(job_id))
+    db.retried(lambda session: settlement.expire(session, UUID(job_id)))
 
 
 @app.task
 def close(job_id: str) -> None:
     """Close the window of a drop whose time is up."""
-    with db.transaction() as session:
-        status = settlement.close(session, UUID(job_id))
+    status = db.retried(lambda session: settlement.close(session, UUID(job_id)))
     if status is Status.RANKING:
         judge(job_id)  # here and now: one hop less between the window's end and the judges
 
@@ -52,10 +55,10 @@ def close(job_id: str) -> None:
 @app.task
 def judge(job_id: str) -> None:
     """Have the missing ballots cast in parallel, then `rank`: a chord, and the sweep if it breaks."""
-    with db.transaction() as session:
-        missing = settlement.ballots_missing(session, UUID(job_id))
+    missing = db.retried(lambda session: settlement.ballots_missing(session, UUID(job_id)))
     if missing is None:
         return
+    crash.point(Point.CHORD_UNSENT)
     try:
         if missing:
             chord([ballot.si(job_id, k) for k in missing])(rank.si(job_id))
@@ -63,6 +66,7 @@ def judge(job_id: str) -> None:
             rank.delay(job_id)
     except _BROKER_ERRORS as error:
         logger.warning("could not send the ballots of drop %s: %s", job_id, error)
+    crash.point(Point.CHORD_SENT)
 
 
 @app.task(ignore_result=False)
@@ -76,23 +80,24 @@ def ballot(job_id: str, k: int) -> int:
 
 
 def _cast(job_id: UUID, k: int) -> None:
-    with db.transaction() as session:
-        assignment = settlement.assign(session, job_id, k)
+    assignment = db.retried(lambda session: settlement.assign(session, job_id, k))
     if assignment is None:
         return
     brief = attached.read_into(assignment)
     judge_, begun = judges.chosen(), time.monotonic()
     answer = judge_.ballot(brief)  # slow: no transaction is open here
     milliseconds = round((time.monotonic() - begun) * 1000)
-    with db.transaction() as session:
-        settlement.record(session, job_id, k, judge_.name, assignment, answer, milliseconds)
+    crash.point(Point.BALLOT_JUDGED)
+    cast = (job_id, k, judge_.name, assignment, answer, milliseconds)
+    db.retried(lambda session: settlement.record(session, *cast))
+    crash.point(Point.BALLOT_RECORDED)
 
 
 @app.task
 def rank(job_id: str) -> None:
     """Turn the ballots in the database into ranks and a winner."""
-    with db.transaction() as session:
-        status = settlement.rank(session, UUID(job_id))
+    status = db.retried(lambda session: settlement.rank(session, UUID(job_id)))
+    crash.point(Point.RANKED)
     if status is Status.COMPLETED:
         publish("pay", job_id)
 
@@ -100,22 +105,20 @@ def rank(job_id: str) -> None:
 @app.task
 def pay(job_id: str) -> None:
     """Pay the winner."""
-    with db.transaction() as session:
-        settlement.pay(session, UUID(job_id))
+    db.retried(lambda session: settlement.pay(session, UUID(job_id)))
+    crash.point(Point.PAID)
 
 
 @app.task
 def wipe(job_id: str) -> None:
     """Forget the envVars of a drop that is long over."""
-    with db.transaction() as session:
-        settlement.wipe(session, UUID(job_id))
+    db.retried(lambda session: settlement.wipe(session, UUID(job_id)))
 
 
 @app.task
 def remit(payment_id: str) -> None:
     """Tell the rail of a payment what it owes; what the rail does not answer is due again later."""
-    with db.transaction() as session:
-        order = remittance.owed(session, UUID(payment_id))
+    order = db.retried(lambda session: remittance.owed(session, UUID(payment_id)))
     if order is None:
         return
     try:
@@ -126,10 +129,15 @@ def remit(payment_id: str) -> None:
     except Unavailable as trouble:
         logger.warning("payment %s waits for its rail: %s", payment_id, trouble)
         return
-    with db.transaction() as session:
-        if sent:
-            remittance.sent(session, order.payment_id, sent.reference)
-        remittance.receive(session, notice)
+    crash.point(Point.RAIL_TOLD)
+    db.retried(lambda session: _note(session, order, sent, notice))
+    crash.point(Point.REMITTED)
+
+
+def _note(session: Session, order: Order, sent: rails.Sent | None, notice: Notice | None) -> None:
+    if sent:
+        remittance.sent(session, order.payment_id, sent.reference)
+    remittance.receive(session, notice)
 
 
 @app.task
@@ -143,22 +151,19 @@ def remit_owed() -> None:
 def sweep() -> None:
     """Hand out everything that is due, and note that the money queue is served."""
     settlement.sweep(publish)
-    with db.transaction() as session:
-        settlement.beat(session, "money")
+    db.retried(lambda session: settlement.beat(session, "money"))
 
 
 @app.task
 def pulse() -> None:
     """Note that the judge queue is served."""
-    with db.transaction() as session:
-        settlement.beat(session, "judge")
+    db.retried(lambda session: settlement.beat(session, "judge"))
 
 
 @app.task
 def rate() -> None:
     """Count decided drops in the ratings of their agents."""
-    with db.transaction() as session:
-        ratings.rate(session)
+    db.retried(ratings.rate, slow=True)
 
 
 @app.task
@@ -170,8 +175,7 @@ def audit() -> None:
 @app.task
 def tidy() -> None:
     """Remove unused files and forget old Idempotency-Keys."""
-    with db.transaction() as session:
-        keys = replay.forget_old(session)
+    keys = db.retried(replay.forget_old, slow=True)
     rows, strays = uploads.tidy(files.chosen())
     if rows or strays or keys:
         logger.info("removed %s unused uploads, %s stray files, %s Idempotency-Keys", rows, strays, keys)

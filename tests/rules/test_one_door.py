@@ -33,7 +33,7 @@ def test_only_db_commits():
         for name, call in calls(tree)
         if name in COMMITTING and isinstance(call.func, ast.Attribute) and _is_database(call.func)
     }
-    assert found == {("models/db.py", "begin"), ("models/migrate.py", "begin")}
+    assert found == {("models/db.py", "commit"), ("models/migrate.py", "begin")}
 
 
 def _is_database(called: ast.Attribute) -> bool:

@@ -382,7 +382,6 @@ def test_the_end_of_the_database_ends_a_stream_without_a_noise(
     monkeypatch.setattr(sse, "BEAT_SECONDS", 0.2)
     stream = listen.board()
     begun(stream)
-    monkeypatch.setattr(db, "CONNECT_TIMEOUT_SECONDS", 1)
     away = database.rsplit("/", 1)[0] + "/nothing_here"
     monkeypatch.setenv("CLORP_DATABASE_URL", away)
     _reconnect()

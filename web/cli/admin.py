@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import click
+from sqlalchemy.orm import Session
 
 from models import accounts, db, keys, ledger
 from models.keys import SCOPES, Scope
 from models.money import dollars
+from models.schema import ApiKey, User
 from web.cli.rotation import rotate_keys
 from web.cli.servers import connect, data_option
 
@@ -30,10 +32,14 @@ admin.add_command(rotate_keys)
 def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None:
     """Make a user and print the API key, which is shown only this once."""
     connect(data)
-    with db.transaction() as session:
+
+    def make(session: Session) -> tuple[User, str]:
         made, key = accounts.create_user(session, name)
         if cents:
             accounts.credit(session, made, cents)
+        return made, key
+
+    made, key = db.retried(make, once=True)
     if as_json:
         click.echo(json.dumps({"id": str(made.id), "name": made.name, "api_key": key}))
         return
@@ -55,9 +61,12 @@ def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None
 def new_key(name: str, scopes: tuple[Scope, ...], as_json: bool, data: Path | None) -> None:
     """Make a further API key for the user NAME and print it; it is shown only this once."""
     connect(data)
-    with db.transaction() as session:
+
+    def make(session: Session) -> tuple[User, ApiKey, str]:
         found = accounts.find_user(session, name)
-        row, key = keys.issue(session, found.id, "admin", scopes or SCOPES)
+        return found, *keys.issue(session, found.id, "admin", scopes or SCOPES)
+
+    found, row, key = db.retried(make, once=True)
     if as_json:
         told = {"id": str(row.id), "name": row.name, "prefix": row.prefix, "scopes": row.scopes}
         click.echo(json.dumps({**told, "api_key": key}))
@@ -74,10 +83,13 @@ def new_key(name: str, scopes: tuple[Scope, ...], as_json: bool, data: Path | No
 def credit(name: str, cents: int, as_json: bool, data: Path | None) -> None:
     """Credit CENTS to the wallet of the user NAME: play money, which does not mix with real money."""
     connect(data)
-    with db.transaction() as session:
+
+    def bring(session: Session) -> tuple[User, int]:
         found = accounts.find_user(session, name)
         accounts.credit(session, found, cents)
-        balance = ledger.balance(session, found.id)
+        return found, ledger.balance(session, found.id)
+
+    found, balance = db.retried(bring, once=True)
     if as_json:
         click.echo(json.dumps({"id": str(found.id), "name": found.name, "balance_cents": balance}))
     else:

@@ -1,5 +1,6 @@
 """`clorp up`: the whole system on one machine, under one supervisor, with one log."""
 
+import os
 import socket
 import sys
 import time
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.settings import misspelt, settings
+from models.settings import env_name, misspelt, settings
 from web.cli import listening
 from web.cli.readiness import Probe
 from web.cli.servers import data_option, folder, use
@@ -86,6 +87,7 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     signs.clear()
     judges = ["judge"] if workers == 1 else [f"judge{number}" for number in range(1, workers + 1)]
     supervisor.start(_children(listener.fileno(), judges))
+    os.environ.pop(env_name("crash_at"), None)  # who dies of it once is to live on
     before, after = _migrate()
     _go_on(supervisor)
     _require_fitting_rail()
