@@ -1,4 +1,4 @@
-"""Each process that runs tests has a real PostgreSQL and a real Redis-compatible server, each test a database.
+"""Each process that runs tests has a real PostgreSQL and a real Redis-compatible server of its own.
 
 The first process of a run starts them, which also ends them whatever becomes of the others. No two share
 a server: what waits for older transactions, as a stream of all drops does, waits for nobody else's.
