@@ -33,6 +33,8 @@ _copies: list[Copy] = []  # at most one: that of the last test, as new
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run starts hundreds of processes of ours: let the first compile for all.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if config.option.collectonly or getattr(config.option, "tx", None):
         return  # nothing runs here
     given = getattr(config, "workerinput", {}).get("servers")

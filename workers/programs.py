@@ -12,8 +12,6 @@ from typing import Any
 from celery.apps import beat, worker
 from celery.worker import state
 
-_Handler = Callable[..., Any]
-
 
 class Beat(beat.Beat):
     """It has nothing to save: its schedule is in memory."""
@@ -21,7 +19,7 @@ class Beat(beat.Beat):
     def install_sync_handler(self, service: Any) -> None:
         """A signal is its end; a message that was half sent is sent again by the next tick."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(0))
+            signal.signal(number, lambda *_: os._exit(os.EX_OK))
 
 
 class Worker(worker.Worker):
@@ -34,7 +32,7 @@ class Worker(worker.Worker):
             signal.signal(number, _from_the_first_task_on(signal.getsignal(number)))
 
 
-def _from_the_first_task_on(handler: Any) -> _Handler:
+def _from_the_first_task_on(handler: Any) -> Callable[..., None]:
     def hear(*args: Any) -> None:
         if state.total_count or state.reserved_requests:
             handler(*args)
