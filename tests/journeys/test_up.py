@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import text
 
 from models import db, migrate
+from tests.journeys.listeners import crowd
 from tests.support import person
 from tests.workers.processes import gone, until
 from web.cli.background import START_SECONDS
@@ -111,10 +112,11 @@ def test_servers_of_ones_own_are_used_and_no_others_started(data, database):
         assert system.process.wait(END_SECONDS) == 0
 
 
-def test_a_signal_ends_everything_in_order_and_a_restart_finds_money_and_keys(data):
+def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_money_and_keys(data):
     with up(data) as system:
         key = json.loads(clorp("admin", "user", "ann", "--credit", "700", "--json", data=data))["api_key"]
-        ends_in_order(system, signal.SIGINT)
+        with crowd(system.url, key):
+            ends_in_order(system, signal.SIGINT)
     proxy = f"http://{embedded.HOST}:1"  # leads nowhere, and is not asked for what is here
     with up(data, HTTP_PROXY=proxy, http_proxy=proxy, ALL_PROXY=proxy) as system, ExitStack() as clients:
         kept = clients.enter_context(httpx2.Client(base_url=system.url))
