@@ -25,6 +25,8 @@ from tests.workers.processes import gone, until
 from web.cli.background import START_SECONDS
 from workers import embedded
 
+pytestmark = pytest.mark.xdist_group("system")  # one whole system at a time: each is eight processes
+
 END_SECONDS = 10  # what is promised
 SILENT_SECONDS = 2  # after which a connection without a request has no thread any more
 LINE = re.compile(r"\d\d:\d\d:\d\d \w+ +\S.*")
@@ -176,7 +178,6 @@ def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(data):
     assert [line for line in lines if not LINE.fullmatch(line)] == []
 
 
-@pytest.mark.xdist_group("known")
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 1.6, 2.2, 2.8])
 def test_a_stop_in_the_middle_of_the_start_ends_everything_in_order(known, seconds):
     with begun(known) as system:
@@ -200,7 +201,6 @@ def known() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.xdist_group("known")
 def test_a_redis_that_is_away_is_told_and_waited_for(known):
     redis_url = f"redis://{embedded.HOST}:{embedded.free_port()}/0"
     with begun(known, CLORP_REDIS_URL=redis_url, CLORP_MAX_CLAIM="3") as system:

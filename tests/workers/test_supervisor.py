@@ -204,7 +204,8 @@ def test_a_stop_between_a_death_and_the_restart_starts_nothing(supervisor, log):
 
 
 SUPERVISED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
 from workers.supervisor import Child, Supervisor
 supervisor = Supervisor()
 supervisor.catch_signals()
