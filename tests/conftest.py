@@ -1,46 +1,63 @@
-"""One real PostgreSQL and one real Redis-compatible server per run; a fresh database per test.
+"""Each process that runs tests has a real PostgreSQL and a real Redis-compatible server of its own.
 
-The first process of a run starts the servers, before pytest-xdist forks off the others, which
-find them in the environment. A template database is migrated once and copied for each test.
+The first process of a run starts them, which also ends them whatever becomes of the others. No two share
+a server: what waits for older transactions, as a stream of all drops does, waits for nobody else's.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
 
-import psycopg2
 import pytest
 from cryptography.fernet import Fernet
+from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
-from models import db, migrate
+from models import db
 from models.settings import settings
+from tests import databases
+from tests.databases import Copy
 
 ROOM_BYTES = 2 * 1024**3
 
 _running = ExitStack()
-_SERVER, _REDIS = "CLORP_TEST_SERVER_URL", "CLORP_TEST_REDIS_URL"
-_TEMPLATE = "clorp_template"
+_REDIS = "CLORP_TEST_REDIS_URL"
+_copies: list[Copy] = []  # at most one: that of the last test, as new
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput") or config.option.collectonly:
-        return
+    # A run starts hundreds of processes of ours: let the first compile for all.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if config.option.collectonly or getattr(config.option, "tx", None):
+        return  # nothing runs here
+    given = getattr(config, "workerinput", {}).get("servers")
+    os.environ[databases.SERVER], os.environ[_REDIS] = given or _servers()
+    os.environ["CLORP_RATE_LIMITS"] = "off"  # a run is thousands of requests; see test_limits
+    _use(databases.address(databases.TEMPLATE))
+    databases.make_template()
+    _leave()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, about each process that is to run tests."""
+    node.workerinput["servers"] = _servers()
+
+
+def _servers() -> tuple[str, str]:
+    """Start both; gives their URLs."""
     from workers import embedded
 
     folder = _running.enter_context(tempfile.TemporaryDirectory(prefix="clorp-tests-", dir=_fastest()))
-    servers = _running.enter_context(embedded.servers(Path(folder), durable=False))
-    os.environ[_SERVER] = servers.database_url
-    os.environ[_REDIS] = servers.redis_url
-    os.environ["CLORP_RATE_LIMITS"] = "off"  # a run is thousands of requests; see test_limits
-    _sql(f"CREATE DATABASE {_TEMPLATE}")
-    _use(_TEMPLATE)
-    migrate.upgrade()
-    _leave()
+    started = _running.enter_context(embedded.servers(Path(folder), durable=False))
+    return started.database_url, started.redis_url
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -55,28 +72,53 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item._id = type(item._id).parse(grouped)  # type: ignore[attr-defined]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whoever brings a database of its own finds no engine of the last test's."""
+    if "database" not in getattr(item, "fixturenames", ()):
+        _leave()
+
+
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database, in use by this process; gives its URL."""
-    name = f"test_{uuid4().hex}"
-    _sql(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    copy = _copies.pop() if _copies else Copy()
     monkeypatch.setenv("CLORP_ENCRYPTION_KEYS", Fernet.generate_key().decode())
     monkeypatch.setenv("CLORP_DATA", str(tmp_path / "clorp"))  # made by what writes there first
-    yield _use(name)
-    _leave()
-    _sql(f"DROP DATABASE {name} WITH (FORCE)")
+    _use(copy.url)
+    engine = db.engine()
+    yield copy.url
+    _quieten()
+    _leave(keep=engine)
+    if copy.empty():
+        _copies.append(copy)
+    else:
+        _leave()
+        copy.remove()
 
 
 @pytest.fixture
 def http(database: str) -> Iterator[FlaskClient]:
     """The API, called without a network. Whatever it answers has to stand in its own documentation."""
+    app, undocumented, pristine = _application(settings().trusted_proxies)
+    yield app.test_client()
+    for name in app.extensions.keys() - pristine:
+        del app.extensions[name]
+    found, undocumented[:] = undocumented[:], []
+    assert found == []
+
+
+@lru_cache
+def _application(_trusted_proxies: int) -> tuple[Flask, list[str], frozenset[str]]:
+    """All state is in PostgreSQL but for what it remembers beside, so one serves all tests of a process.
+
+    Gives it with the list of its undocumented answers and the names of what it is made with.
+    """
     from tests.web.documented import undocumented
     from web.app import create_app
 
     app = create_app()
-    found = undocumented(app)
-    yield app.test_client()
-    assert found == []
+    return app, undocumented(app), frozenset(app.extensions)
 
 
 @pytest.fixture
@@ -87,34 +129,40 @@ def settle(database: str, monkeypatch: pytest.MonkeyPatch):
         for name, value in values.items():
             monkeypatch.setenv(f"CLORP_{name.upper()}", str(value))
         settings.cache_clear()
+        if "database_pool" in values:
+            _leave()
 
     yield change
     monkeypatch.undo()
     settings.cache_clear()
 
 
-def _use(database: str) -> str:
-    url = os.environ[_SERVER].rsplit("/", 1)[0] + "/" + database
+def _use(url: str) -> None:
     os.environ["CLORP_DATABASE_URL"] = url
     os.environ["CLORP_REDIS_URL"] = os.environ[_REDIS]
     settings.cache_clear()
-    return url
 
 
-def _leave() -> None:
+def _leave(keep: Engine | None = None) -> None:
+    """Close all connections but those of an engine to keep, where none of them is still in use."""
     if db.engine.cache_info().currsize:
-        db.engine().dispose()
-        db.engine.cache_clear()
+        engine = db.engine()
+        if engine is not keep:
+            db.engine.cache_clear()
+        if engine is not keep or engine.pool.checkedout():
+            engine.dispose()
+
+
+def _quieten() -> None:
+    """End the thread that looks for news: its next look would be at the database of another test."""
+    watch = sys.modules.get("web.watch")
+    if watch and (thread := watch._thread):
+        watch.end()
+        thread.join()
+        watch._ending.clear()
 
 
 def _fastest() -> str | None:
     """A folder in memory where there is room for one: copying databases is most of a run."""
     memory = "/dev/shm"
     return memory if os.path.isdir(memory) and shutil.disk_usage(memory).free > ROOM_BYTES else None
-
-
-def _sql(statement: str) -> None:
-    with closing(psycopg2.connect(os.environ[_SERVER])) as connection:
-        connection.autocommit = True
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(statement)

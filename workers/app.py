@@ -1,5 +1,7 @@
 """The Celery application of the workers and of beat."""
 
+from typing import Any
+
 from celery import Celery
 from celery.signals import worker_process_init
 
@@ -8,7 +10,19 @@ from models import crash, db
 from models.settings import settings
 from workers import alive, journal  # noqa: F401  # they listen to Celery's signals
 
-app = Celery(
+
+class _Celery(Celery):
+    @property
+    def Beat(self) -> Any:
+        """Ours, as is the worker; each is imported where it runs."""
+        return self.subclass_with_self("workers.programs:Beat")
+
+    @property
+    def Worker(self) -> Any:
+        return self.subclass_with_self("workers.programs:Worker")
+
+
+app = _Celery(
     "clorp",
     include=["workers.tasks"],
     backend=f"workers.results:Results+{celeryconfig.result_backend}",

@@ -52,6 +52,7 @@ class _Run:
     started_at: float = 0.0
     restart_at: float = 0.0
     kill_at: float = 0.0  # it was told to end; 0: it was not
+    let_go: bool = False  # it was told to end with the others
     pause: float = RESTART_SECONDS_MIN
     relay: threading.Thread | None = None
 
@@ -106,6 +107,16 @@ class Supervisor:
             self._revive(run)
         self._stopping.wait(0.05)
 
+    def let_go(self, above: int) -> None:
+        """Tell the children of all stages above this one to end, at once; `stop` then waits for them.
+
+        By itself for a start that is broken off, where nobody needs anybody yet.
+        """
+        for run in self._runs:
+            if run.child.stage > above and not run.let_go:
+                run.let_go = True
+                _signal(run, run.child.stop_signal)
+
     def stop(self) -> None:
         """End every child, the highest stage first, within END_SECONDS."""
         deadline = time.monotonic() + END_SECONDS
@@ -113,8 +124,7 @@ class Supervisor:
         shares = [max(run.child.share for run in self._runs if run.child.stage == s) for s in stages]
         for place, stage in enumerate(stages):
             runs = [run for run in self._runs if run.child.stage == stage]
-            for run in runs:
-                _signal(run, run.child.stop_signal)
+            self.let_go(stage - 1)
             # What a stage does not use of its share is left to the next ones.
             left = (deadline - time.monotonic()) * shares[place] / sum(shares[place:])
             until = time.monotonic() + left

@@ -6,12 +6,13 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from tests.support import claim, close, let_time_pass, people, person, post, submit
+from tests.workers.processes import until
+from web import watch
 from web.cli import _EXITS, main
 
 ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
@@ -179,7 +180,7 @@ def test_ctrl_c_ends_it_quietly(env):
         signal.signal(signal.SIGINT, ours)
     with waiting, ExitStack() as end:
         end.callback(waiting.kill)
-        time.sleep(1.5)
+        until("its question to be held back", lambda: watch.count() or waiting.poll() is not None)
         waiting.send_signal(signal.SIGINT)
         _, errors = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130

@@ -15,7 +15,10 @@ SETTINGS = {"CLORP_TIME_LIMIT_MIN_SECONDS": "1", "CLORP_RATE_LIMITS": "off"}
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[System]:
-    """One for all journeys that only use it, or kill parts of it: mark them `xdist_group("system")`."""
+    """One for all journeys that only use it, or kill parts of it.
+
+    Whatever starts a system is marked `xdist_group("system")`: then no two are started at the same time.
+    """
     # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
     folder = tempfile.TemporaryDirectory(prefix="clorp-journey-")
     with folder, running(Path(folder.name), SETTINGS) as system:

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.xdist_group("system")
+
 
 def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}

@@ -1,10 +1,12 @@
 """The marketplace against a model of it in a hundred lines: whatever users do, the two agree."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
+import psycopg2
 import pytest
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
@@ -18,13 +20,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import text
+from sqlalchemy.orm import Session
 
-from models import arena, db, errors, ledger, market, settlement
+from models import accounts, arena, db, errors, ledger, market, settlement
 from models.grades import Grade
+from models.schema import User
 from models.states import TERMINAL, Status
 from tests.models import stages
-from tests.support import Person, let_time_pass, person
+from tests.support import let_time_pass
 
 SLOTS, IDLE_CLAIMS, TTL, WINDOW, DAY = 2, 2, 300, 600, 86_400
 FEE_BPS, FEE_FLAT = 1_000, 2
@@ -32,6 +35,20 @@ PRICES = (50, 90)
 USERS = st.integers(0, 3)
 COMPETITORS = st.sampled_from((1, 2, 3, 0))  # counted from the sender, who tries it too
 STRANGERS = st.sampled_from((0, 0, 0, 1))
+# All there is to compare after each step, in one question, which PostgreSQL has planned once.
+STATE = """
+    PREPARE state(uuid[]) AS WITH people AS (
+        SELECT nth, (SELECT balance_cents::int FROM accounts WHERE user_id = person) AS wallet,
+            (SELECT coalesce(sum(balance_cents), 0)::int FROM accounts JOIN jobs ON jobs.id = job_id
+                WHERE sender_id = person) AS escrow
+        FROM unnest($1) WITH ORDINALITY AS people(person, nth)
+    )
+    SELECT (SELECT json_agg(found) FROM audit_violations found) AS violations,
+        (SELECT array_agg(wallet ORDER BY nth) FROM people) AS wallets,
+        (SELECT array_agg(escrow ORDER BY nth) FROM people) AS escrows,
+        (SELECT json_object_agg(id, status) FROM jobs
+            WHERE sender_id = ANY($1)) AS statuses
+"""
 
 
 @dataclass
@@ -69,13 +86,21 @@ class Market(RuleBasedStateMachine):
     """Drops and wallets as PostgreSQL holds them, and as a few lines of Python say they should be."""
 
     drops = Bundle("drops")
+    eyes: ClassVar[psycopg2.extensions.connection]
 
     @initialize(target=drops)
     def begin(self) -> UUID:
-        self.people: list[Person] = [person(150) for _ in range(4)]
+        with db.transaction() as session:
+            self.people = [self._person(session) for _ in range(4)]
         self.wallets = [150, 150, 150, 150]
         self.model: dict[UUID, ModelDrop] = {}
+        self.looks = 0
         return self._post(0, 90, None)
+
+    def _person(self, session: Session) -> User:
+        user, _ = accounts.create_user(session, f"user-{uuid4().hex[:12]}")
+        ledger.credit(session, user.id, 150, f"credit:{uuid4()}")
+        return user
 
     # What users do
 
@@ -171,23 +196,32 @@ class Market(RuleBasedStateMachine):
 
     @invariant()
     def agree(self) -> None:
+        with closing(self.eyes.cursor()) as cursor:
+            cursor.execute("EXECUTE state(%s::uuid[])", ([str(who.id) for who in self.people],))
+            violations, wallets, escrows, statuses = cursor.fetchone()
+        assert violations is None
+        assert wallets == self.wallets
+        assert escrows == self._escrows()
+        assert statuses == {str(id): drop.status for id, drop in self.model.items()}
+        self.looks += 1
+        if self.looks % 20 == 0:  # what stands there in one look, the ledger has to say in its own words
+            self._agree_with_the_ledger()
+
+    def _agree_with_the_ledger(self) -> None:
         with db.transaction() as session:
-            assert ledger.audit(session).violations == []
+            audit = ledger.audit(session)
             assert [ledger.balance(session, who.id) for who in self.people] == self.wallets
-            assert [ledger.escrowed(session, who.id) for who in self.people] == [
-                sum(d.price for d in self._funded() if d.sender == user) for user in range(4)
-            ]
-            totals = session.execute(text("SELECT sum(balance_cents) FROM audit_accounts")).scalar()
-            rows = session.execute(text("SELECT id, status FROM jobs")).all()
-        assert totals == 0
-        found = {row.id: row.status for row in rows}
-        assert {id: found[id] for id in self.model} == {id: drop.status for id, drop in self.model.items()}
+            assert [ledger.escrowed(session, who.id) for who in self.people] == self._escrows()
+        assert (audit.violations, sum(audit.totals.values())) == ([], 0)
 
     # The model
 
     def _funded(self) -> list[ModelDrop]:
         paid_in = (Status.OPEN, Status.RANKING, Status.COMPLETED)
         return [drop for drop in self.model.values() if drop.status in paid_in]
+
+    def _escrows(self) -> list[int]:
+        return [sum(d.price for d in self._funded() if d.sender == user) for user in range(4)]
 
     def _open(self, drop: ModelDrop) -> bool:
         if self.wallets[drop.sender] < drop.price:
@@ -282,7 +316,17 @@ class Market(RuleBasedStateMachine):
             assert type(refused.value) is refusal
 
 
-def test_the_marketplace_agrees_with_its_model(settle):
+@pytest.fixture
+def eyes(database):
+    """A connection for what is looked at after each step."""
+    with closing(psycopg2.connect(database)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(STATE)
+        yield connection
+
+
+def test_the_marketplace_agrees_with_its_model(settle, eyes, monkeypatch):
+    monkeypatch.setattr(Market, "eyes", eyes, raising=False)
     settle(
         max_claims=SLOTS,
         max_idle_claims=IDLE_CLAIMS,
@@ -293,7 +337,7 @@ def test_the_marketplace_agrees_with_its_model(settle):
         platform_fee_flat_cents=FEE_FLAT,
     )
     rules = hypothesis_settings(
-        max_examples=16,
+        max_examples=35,
         stateful_step_count=40,
         deadline=None,
         phases=[phase for phase in Phase if phase is not Phase.explain],  # takes minutes

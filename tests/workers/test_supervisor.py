@@ -126,6 +126,15 @@ def test_a_file_stays_open_for_a_child_however_often_it_is_started(supervisor, l
 # Ended in order --------------------------------------------------------------------------------
 
 
+def test_a_start_that_is_broken_off_lets_all_go_at_once_but_what_they_stand_on(supervisor, log):
+    supervisor.start([child(PATIENT, f"stage{stage}", stage) for stage in (0, 1, 2)])
+    watch_until(supervisor, log, " up", times=3)
+    supervisor.let_go(above=0)
+    until("the others to end", lambda: supervisor.pids().keys() == {"stage0"})
+    supervisor.stop()
+    assert "killed" not in log.getvalue()
+
+
 def test_stages_end_one_after_the_other_the_highest_first(supervisor, log, tmp_path):
     ended = tmp_path / "ended"
     code = f"""
@@ -195,7 +204,8 @@ def test_a_stop_between_a_death_and_the_restart_starts_nothing(supervisor, log):
 
 
 SUPERVISED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
 from workers.supervisor import Child, Supervisor
 supervisor = Supervisor()
 supervisor.catch_signals()

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,9 @@ def _run_and_stop(
     supervisor: Supervisor, data: Path, listener: socket.socket, url: str, workers: int
 ) -> None:
     try:
-        with suppress(_Stopped):
-            _run(supervisor, data, listener, url, workers)
+        _run(supervisor, data, listener, url, workers)
+    except _Stopped:
+        supervisor.let_go(above=0)  # all but the servers, which the others may still be asking
     finally:
         listener.close()  # from now on nobody waits for an answer that will not come
         try:
