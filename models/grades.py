@@ -3,8 +3,10 @@
 Nothing here touches a database, a clock or a network: same input, same output.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Literal, get_args
 from uuid import UUID
@@ -31,6 +33,10 @@ class Brief:
     prompt: str
     pack: Pack
     candidates: tuple[Candidate, ...]
+
+    def digest(self, **further: object) -> str:
+        """The SHA-256 of all that it says, and of whatever else goes in with it."""
+        return hashlib.sha256(json.dumps({**asdict(self), **further}, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,18 @@ class Verdict:
 
     ranking: tuple[Ranked, ...]
     agreement: float
+
+
+def unusable(answer: Mapping[str, Opinion], labels: Sequence[str]) -> str | None:
+    """What is wrong with an answer of a judge who was shown these labels; None for a good one."""
+    if sorted(answer) != sorted(labels):
+        return f"it speaks of {len(answer)} of {len(labels)} entries, or of others"
+    for opinion in answer.values():
+        if not 1 <= opinion.place <= len(labels):
+            return f"it gives the place {opinion.place} among {len(labels)}"
+        if opinion.grade not in GRADES:
+            return f"it gives the grade {opinion.grade!r}"
+    return None
 
 
 def quorum(entries: int) -> int:

@@ -104,6 +104,17 @@ class Settings(BaseSettings):
         1.0, gt=0, description="How often beat looks for owed work; a lost message costs about this long."
     )
 
+    judge: Literal["local", "unruly"] = Field(
+        "local",
+        description="Who ranks and grades: `local` needs no network; `unruly` is the same with faults on "
+        "demand, for `clorp torture`.",
+    )
+    judge_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="How long a judge may take for one ballot; then it is given up and asked anew.",
+    )
+
     rate_limits: bool = Field(
         True,
         description="Whether requests are counted and limited; `off` is for load tests.",

@@ -5,7 +5,6 @@ and does nothing where nothing is owed. None of them publishes; `sweep` is hande
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from models import attachments, crash, db, events, ledger, lifecycle, slots
 from models.crash import Point
-from models.grades import Brief, Candidate, Opinion, aggregate, meets, quorum
+from models.grades import Brief, Candidate, Opinion, Verdict, aggregate, meets, quorum, unusable
 from models.schema import Ballot, Drop, Heartbeat, Submission, Upload
 from models.states import TERMINAL, Status
 
@@ -154,13 +153,11 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
 
 def _input_hash(brief: Brief, files: dict[str, list[Upload]]) -> str:
     """Of all that goes in: the brief, and of each file what it is called, what it is and its own hash."""
-    whole = asdict(brief)
-    if files:
-        whole["files"] = {
-            label: [[file.name, file.content_type, file.sha256.hex()] for file in hanging]
-            for label, hanging in files.items()
-        }
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    hanging = {
+        label: [[file.name, file.content_type, file.sha256.hex()] for file in uploads]
+        for label, uploads in files.items()
+    }
+    return brief.digest(files=hanging) if hanging else brief.digest()
 
 
 def record(
@@ -172,7 +169,13 @@ def record(
     answer: dict[str, Opinion],
     milliseconds: int,
 ) -> bool:
-    """Keep a ballot. The first writer wins; False where it was cast before, or comes too late."""
+    """Keep a ballot. The first writer wins; False where it was cast before, or comes too late.
+
+    Raises:
+        ValueError: the answer is none; it says why.
+    """
+    if wrong := unusable(answer, list(assignment.entries)):
+        raise ValueError(f"{judge} gave no usable answer: {wrong}")
     drop = lifecycle.lock(session, job_id)
     if drop.status is not Status.RANKING:
         return False
@@ -203,11 +206,9 @@ def rank(session: Session, job_id: UUID) -> Status:
     if drop.status is not Status.RANKING:
         return drop.status
     entries = arrivals(session, job_id)
-    cast_ballots = select(Ballot).where(Ballot.job_id == job_id).order_by(Ballot.k)
-    ballots = [_opinions(ballot) for ballot in session.scalars(cast_ballots)]
-    if len(ballots) < quorum(len(entries)):
+    verdict = decide(session, job_id, entries)
+    if verdict is None:
         return drop.status
-    verdict = aggregate(ballots, [entry.id for entry in entries])
     by_id = {entry.id: entry for entry in entries}
     for ranked in verdict.ranking:
         entry = by_id[ranked.entry]
@@ -223,6 +224,15 @@ def rank(session: Session, job_id: UUID) -> Status:
         drop.grade_rationale = best.rationale
         lifecycle.move(session, drop, Status.COMPLETED, at)
     return drop.status
+
+
+def decide(session: Session, job_id: UUID, entries: list[Submission]) -> Verdict | None:
+    """What the ballots of a drop say of its entries, earliest first; None while too few are cast."""
+    cast_ballots = select(Ballot).where(Ballot.job_id == job_id).order_by(Ballot.k)
+    ballots = [_opinions(ballot) for ballot in session.scalars(cast_ballots)]
+    if len(ballots) < quorum(len(entries)):
+        return None
+    return aggregate(ballots, [entry.id for entry in entries])
 
 
 def arrivals(session: Session, job_id: UUID) -> list[Submission]:

@@ -22,6 +22,7 @@ from models.states import Status
 from workers import attached, rails
 from workers import judge as judges
 from workers.app import app
+from workers.judge import patience
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,8 @@ def _cast(job_id: UUID, k: int) -> None:
     if assignment is None:
         return
     brief = attached.read_into(assignment)
-    judge_, begun = judges.chosen(), time.monotonic()
-    answer = judge_.ballot(brief)  # slow: no transaction is open here
+    judge_, begun = judges.chosen(assignment.attempts), time.monotonic()
+    answer = patience.ask(judge_, brief, settings().judge_seconds)  # slow: no transaction is open here
     milliseconds = round((time.monotonic() - begun) * 1000)
     crash.point(Point.BALLOT_JUDGED)
     cast = (job_id, k, judge_.name, assignment, answer, milliseconds)

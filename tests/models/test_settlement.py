@@ -167,7 +167,7 @@ def test_an_answer_that_forgets_an_entry_is_no_ballot():
     job_id = ranking(["a", "b"])
     given = assign(job_id, 0)
     partial = dict(list(answer(given).items())[:1])
-    with pytest.raises(KeyError), db.transaction() as session:
+    with pytest.raises(ValueError), db.transaction() as session:
         settlement.record(session, job_id, 0, "test", given, partial, 7)
     assert missing(job_id) == [0, 1]
 
