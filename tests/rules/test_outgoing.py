@@ -20,6 +20,7 @@ WHERE = {
     "web/cli/listening.py": "asks whether a port of ours is free",
     "web/cli/readiness.py": "the server it has started",
     "web/cli/up.py": "asks whether a port of ours is free",
+    "web/cli/torture/calling.py": "the server it has started",
     "web/porter.py": "whoever connected to us",
     "web/wire.py": "whoever connected to us",
     "models/files.py": "the operator's bucket",

@@ -94,7 +94,7 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     _require_fitting_rail()
     if before != after:
         supervisor.say(f"migrated the database to {after}")
-    supervisor.start([Child("beat", _celery("beat"), 2)])
+    supervisor.start([Child("beat", celery_command("beat"), 2)])
     from web.cli.silence import Silence  # as slow to import as what it asks
 
     silence = Silence(supervisor, {"money": ["money"], "judge": judges})
@@ -168,8 +168,8 @@ def _start_servers(supervisor: Supervisor, data: Path) -> None:
 
 def _children(listener: int, judges: list[str]) -> list[Child]:
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:web.serving", "web.app:create_app()"]
-    judge = [*_worker("judge"), "--pool", "threads", "--concurrency", "8"]
-    money = [*_worker("money"), "--pool", "prefork", "--concurrency", "2"]
+    judge = [*worker_command("judge"), "--pool", "threads", "--concurrency", "8"]
+    money = [*worker_command("money"), "--pool", "prefork", "--concurrency", "2"]
     return [
         Child("money", [*money, "--hostname", "money@%h"], 1, share=2, env=_CELERY_ENV),
         *(Child(name, [*judge, "--hostname", f"{name}@%h"], 1, share=2, env=_CELERY_ENV) for name in judges),
@@ -177,7 +177,8 @@ def _children(listener: int, judges: list[str]) -> list[Child]:
     ]
 
 
-def _celery(command: str) -> list[str]:
+def celery_command(command: str) -> list[str]:
+    """What runs a part of Celery: `beat`, or a `worker`."""
     return [
         sys.executable,
         "-m",
@@ -191,8 +192,9 @@ def _celery(command: str) -> list[str]:
     ]
 
 
-def _worker(queue: str) -> list[str]:
-    return [*_celery("worker"), "--queues", queue, "--without-gossip", "--without-mingle"]
+def worker_command(queue: str) -> list[str]:
+    """What runs a worker of that queue, but for its pool and name."""
+    return [*celery_command("worker"), "--queues", queue, "--without-gossip", "--without-mingle"]
 
 
 def _data_hint(data: Path) -> str:
