@@ -1,0 +1,53 @@
+"""The harness bites: with a bug planted in the system, and the wall behind it gone, a run fails for that."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.torture.planted import sitecustomize
+from web.cli.torture.plan import PATIENCE_SECONDS, Plan
+from web.cli.torture.run import Outcome, torture
+
+PLANTED = Path(sitecustomize.__file__).parent
+
+# Under which faults each bug shows, and what the harness has to say of it.
+EXPECTED = {
+    "no-lock": (("double-messages",), "settled_once"),
+    "early-acks": (("kill-judge", "kill-money"), "ended"),
+    "early-clock": (("hold-lock",), "window"),
+    "careless-cancel": ((), "the drop is cancelled"),
+    "loose-key": (("kill-api",), "times"),
+    "trusting-rank": (("double-messages", "judge-wavers"), "verdict"),
+}
+
+
+def run(plan: Plan) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="clorp-bites-") as folder:
+        return torture(plan, Path(folder))
+
+
+def plan(faults: tuple[str, ...], **settings: str) -> Plan:
+    return Plan(
+        seconds=10, seed=3, faults=faults, every=1.5, drops_per_second=5, patience=12, settings=settings
+    )
+
+
+@pytest.mark.parametrize("bug", sorted(EXPECTED))
+def test_a_planted_bug_makes_the_run_fail(bug: str) -> None:
+    faults, words = EXPECTED[bug]
+    outcome = run(plan(faults, PLANTED_BUG=bug, PYTHONPATH=str(PLANTED)))
+    assert any(words in breach for breach in outcome.breaches), outcome
+
+
+def test_every_bug_there_is_gets_planted() -> None:
+    assert set(EXPECTED) == set(sitecustomize.BUGS)
+
+
+def test_without_a_bug_the_run_is_clean() -> None:
+    faults = ("kill-judge", "kill-web", "flush-redis", "end-sessions")
+    outcome = run(replace(plan(faults), patience=PATIENCE_SECONDS))
+    assert outcome.breaches == []
+    assert outcome.drops["verified"] > 10
+    assert outcome.struck.total() >= 4
