@@ -23,7 +23,7 @@ from web.cli.background import System, running
 from web.cli.servers import use
 from workers import embedded
 
-pytestmark = pytest.mark.xdist_group("system")  # one for all of them, and no other at the same time
+pytestmark = pytest.mark.xdist_group("system")  # one for all of them
 SETTINGS = {"CLORP_LOG": "json", "CLORP_LOG_LEVEL": "INFO", "CLORP_MAX_CLAIMS": "2"}
 # Where private things may lie: tables, which are looked through as a dump, programs, bytes that were brought.
 OURS = ("postgres", "postgresql", "uploads", "encryption.key")

@@ -17,7 +17,7 @@ SETTINGS = {"CLORP_TIME_LIMIT_MIN_SECONDS": "1", "CLORP_RATE_LIMITS": "off"}
 def started() -> Iterator[System]:
     """One for all journeys that only use it, or kill parts of it.
 
-    Whatever starts a system is marked `xdist_group("system")`: then no two are started at the same time.
+    Mark them `xdist_group("system")`, those that start their own "up": no more than two run at once.
     """
     # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
     folder = tempfile.TemporaryDirectory(prefix="clorp-journey-")

@@ -17,6 +17,8 @@ from tests.journeys.people import Stranger, stranger
 from web.cli.background import running
 from web.cli.servers import use
 
+pytestmark = pytest.mark.xdist_group("up")
+
 WINDOW_SECONDS = 8  # it closes while nothing runs
 
 

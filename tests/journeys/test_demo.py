@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("system")
+pytestmark = pytest.mark.xdist_group("up")
 
 
 def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:

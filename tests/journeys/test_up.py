@@ -25,7 +25,7 @@ from tests.workers.processes import gone, until
 from web.cli.background import START_SECONDS
 from workers import embedded
 
-pytestmark = pytest.mark.xdist_group("system")  # one whole system at a time: each is eight processes
+pytestmark = pytest.mark.xdist_group("up")  # one beside the shared system: each is eight processes
 
 END_SECONDS = 10  # what is promised
 SILENT_SECONDS = 2  # after which a connection without a request has no thread any more
@@ -124,11 +124,33 @@ def test_play_money_is_not_served_in_earnest(data, database):
         assert "ready after" not in system.log.read_text()
 
 
-def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_money_and_keys(data):
-    with up(data) as system:
-        key = json.loads(clorp("admin", "user", "ann", "--credit", "700", "--json", data=data))["api_key"]
-        with crowd(system.url, key):
-            ends_in_order(system, signal.SIGINT)
+@pytest.fixture(scope="module")
+def first() -> Iterator[Up]:
+    """A system in a new folder, until a test ends it."""
+    with tempfile.TemporaryDirectory(prefix="clorp-first-", dir="/tmp") as folder, up(Path(folder)) as system:
+        yield system
+
+
+def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(first):
+    said, data = first.log.read_text(), first.log.parent
+    assert first.url in said
+    assert f"clorp admin user NAME --credit 1000 --data {data}" in said
+    assert (data / "password").read_text() not in said
+    assert (data / "encryption.key").read_text() not in said
+
+    argv = [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)]
+    second = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    assert second.returncode == 1
+    assert f"Another clorp runs in {data}. Stop it, or choose another folder" in second.stderr
+    assert first.ready()
+    assert embedded.find(data)
+
+
+def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_money_and_keys(first):
+    data = first.log.parent
+    key = json.loads(clorp("admin", "user", "ann", "--credit", "700", "--json", data=data))["api_key"]
+    with crowd(first.url, key):
+        ends_in_order(first, signal.SIGINT)
     proxy = f"http://{embedded.HOST}:1"  # leads nowhere, and is not asked for what is here
     with up(data, HTTP_PROXY=proxy, http_proxy=proxy, ALL_PROXY=proxy) as system, ExitStack() as clients:
         kept = clients.enter_context(httpx2.Client(base_url=system.url))
@@ -166,26 +188,9 @@ def ends_in_order(system: Up, number: signal.Signals) -> None:
     assert embedded.find(system.log.parent) is None
     said = system.log.read_text()
     assert said.endswith("clorp    stopped\n")
+    assert [line for line in said.splitlines() if not LINE.fullmatch(line)] == []
     # Who loses a server that it still needs would say so. On a busy machine one may have to be killed.
     assert not re.search("error|exception|traceback|restarting", said, re.IGNORECASE), said
-
-
-def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(data):
-    with up(data) as system:
-        said = system.log.read_text()
-        assert system.url in said
-        assert f"clorp admin user NAME --credit 1000 --data {data}" in said
-        assert (data / "password").read_text() not in said
-        assert (data / "encryption.key").read_text() not in said
-
-        argv = [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)]
-        second = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
-        assert second.returncode == 1
-        assert f"Another clorp runs in {data}. Stop it, or choose another folder" in second.stderr
-        assert system.ready()
-        assert embedded.find(data)
-    lines = system.log.read_text().splitlines()
-    assert [line for line in lines if not LINE.fullmatch(line)] == []
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 1.6, 2.2, 2.8])
