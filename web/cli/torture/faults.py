@@ -26,6 +26,7 @@ Heal = Callable[[], object]
 _LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib")
 FAKETIME = tuple(Path(folder, "faketime", "libfaketime.so.1") for folder in _LIBRARIES)
 CUT_SECONDS = 0.4  # for commits to pile up whose answer will never come
+MONITOR_SECONDS = 30.0  # without any command at all; there are some each second
 ROLL_SECONDS = 0.7  # between two processes of a rolling restart
 
 
@@ -112,13 +113,12 @@ def _double_messages(target: Target) -> Heal:
     def echo() -> None:
         with (
             suppress(redis.RedisError, OSError),
-            target.redis(socket_timeout=1) as reader,
+            target.redis(socket_timeout=MONITOR_SECONDS) as reader,
             reader.monitor() as told,
             target.redis() as writer,
         ):
             while not ended.is_set():
-                with suppress(redis.TimeoutError):
-                    _echo(told.connection.read_response(), writer)
+                _echo(told.connection.read_response(), writer)
 
     thread = threading.Thread(target=echo, name="double", daemon=True)
     thread.start()
