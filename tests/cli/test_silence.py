@@ -16,7 +16,7 @@ from tests.support import person, post
 from tests.workers.processes import until
 from web.cli import silence as module
 from web.cli.silence import LOOK_SECONDS, Queue, Silence
-from web.cli.up import _worker
+from web.cli.up import worker_command
 from workers import signs
 from workers.supervisor import Child, Supervisor
 
@@ -141,7 +141,7 @@ def test_one_that_stands_still_is_replaced_by_itself(watching, supervisor):
 
 def test_a_worker_leaves_signs_until_it_stands_still(database):
     signs.clear()
-    argv = [*_worker("judge"), "--pool", "threads", "--concurrency", "2", "--hostname", "judge7@%h"]
+    argv = [*worker_command("judge"), "--pool", "threads", "--concurrency", "2", "--hostname", "judge7@%h"]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as worker:
         try:
             until("a sign", lambda: signs.last("judge7"))
