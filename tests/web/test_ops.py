@@ -28,12 +28,6 @@ CRON = "/api/cron/enforce-deadlines"
 AUTH = {"Authorization": "Bearer s3cret"}
 
 
-@pytest.fixture(autouse=True)
-def _new_process(monkeypatch):
-    """As in production, where a process that answers is young while there was no audit yet."""
-    monkeypatch.setattr(health, "_BEGUN", time.monotonic())
-
-
 @pytest.fixture
 def cron(http, monkeypatch, settle):
     monkeypatch.setenv("CRON_SECRET", "s3cret")
