@@ -8,7 +8,7 @@ from celery.signals import worker_process_init
 import celeryconfig
 from models import crash, db
 from models.settings import settings
-from workers import alive, journal  # noqa: F401  # they listen to Celery's signals
+from workers import alive, hearing, journal  # noqa: F401  # two listen to Celery's signals
 
 
 class _Celery(Celery):
@@ -25,6 +25,7 @@ class _Celery(Celery):
 app = _Celery(
     "clorp",
     include=["workers.tasks"],
+    task_cls=hearing.Task,
     backend=f"workers.results:Results+{celeryconfig.result_backend}",
 )
 app.config_from_object("celeryconfig")

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.apps import beat, worker
+from celery.concurrency.thread import TaskPool
 from celery.worker import state
+
+
+def _leave_alone(_self: TaskPool, _pid: int, _signal: Any = None) -> None:
+    """A thread cannot be ended. Its process is about to be, and its message is handed back before."""
+
+
+# Without it Celery's stop breaks off where it cancels what a pool of threads still does.
+TaskPool.terminate_job = _leave_alone
 
 
 class Beat(beat.Beat):

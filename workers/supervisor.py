@@ -22,7 +22,7 @@ RESTART_PATIENCE_SECONDS = 5.0  # for one that is to be replaced while the other
 LAST_WORDS_SECONDS = 0.5  # what has ended may have left output to read
 RESTART_SECONDS_MIN = 0.2
 RESTART_SECONDS_MAX = 5.0
-HEALTHY_SECONDS = 8.0  # who lived so long has no bad start behind it, whatever ended it then
+HEALTHY_SECONDS = 5.0  # who lived so long has no bad start behind it, whatever ended it then
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
 _PR_SET_PDEATHSIG = 1
