@@ -1,7 +1,8 @@
 """The local judge with faults on demand: for `clorp torture`, which has to see what a bad judge does.
 
 Its orders are a file in the data folder, `unruly.json`: which fault, and until when. Each call is noted in
-`unruly.calls`, so that a call for a ballot that was stored already can be found.
+`unruly.calls`, so that a call for a ballot that was stored already can be found. All by the monotonic clock,
+which every process of a machine shares and nobody sets.
 """
 
 import json
@@ -46,21 +47,22 @@ class UnrulyJudge:
 def order(data: Path, mood: Mood, seconds: float) -> None:
     """Have every judge of this folder behave like that for a while."""
     unfinished = data / "unruly.new"
-    unfinished.write_text(json.dumps({"mood": mood, "until": time.time() + seconds}))
+    unfinished.write_text(json.dumps({"mood": mood, "until": time.monotonic() + seconds}))
     unfinished.replace(data / "unruly.json")
 
 
 def note_call(data: Path, digest: str) -> None:
     """Note that a judge is asked now. One short line: appending it is atomic."""
     with (data / "unruly.calls").open("a") as file:
-        file.write(f"{digest} {time.time():.6f}\n")
+        file.write(f"{digest} {time.monotonic():.6f}\n")
 
 
 def calls(data: Path) -> list[tuple[str, float]]:
     """Every call so far: the digest of what was asked, and when, in seconds since 1970."""
     path = data / "unruly.calls"
     lines = path.read_text().splitlines() if path.exists() else []
-    return [(digest, float(at)) for digest, at in map(str.split, lines)]
+    begun = time.time() - time.monotonic()
+    return [(digest, begun + float(at)) for digest, at in map(str.split, lines)]
 
 
 def _ordered(data: Path) -> Mood | None:
@@ -69,7 +71,7 @@ def _ordered(data: Path) -> Mood | None:
     except FileNotFoundError:
         return None
     mood: Mood = told["mood"]
-    return mood if time.time() < told["until"] else None
+    return mood if time.monotonic() < told["until"] else None
 
 
 def _lie(answer: dict[str, Opinion]) -> dict[str, Opinion]:
