@@ -17,7 +17,7 @@ NO_WALLS = """
     DROP TRIGGER jobs_guard ON jobs;
     DROP TRIGGER jobs_escrow ON jobs;
     DROP TRIGGER transfers_escrow ON transfers;
-    DROP INDEX transfers_one_hold, transfers_one_end;
+    DROP INDEX transfers_one_hold, transfers_one_end, events_last;
     ALTER TABLE accounts DROP CONSTRAINT accounts_balance_check;
 """
 
