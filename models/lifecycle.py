@@ -18,8 +18,10 @@ from models.states import OWED, TERMINAL, TRANSITIONS, Status
 
 # Whoever moves a drop also publishes the next task; the sweep steps in when that got lost.
 HANDOFF = timedelta(seconds=2)
-# A task that was handed out and did not move the drop by then is handed out again.
+# A task that was handed out and did not move the drop by then is handed out again, later each time: under a
+# backlog its first message still waits, and every further one would only make that longer.
 LEASE = timedelta(seconds=5)
+LEASE_MAX = timedelta(seconds=20)
 PENDING_LIFE = timedelta(hours=24)
 ENV_VARS_LIFE = timedelta(hours=24)  # after the end
 
@@ -100,7 +102,8 @@ def _details(drop: Drop) -> dict[str, object]:
 
 # A lease, not a removal: what dies with the task comes back when the lease is over.
 _TAKE = text("""
-    UPDATE jobs SET due_at = clock_timestamp() + :lease, attempts = attempts + 1
+    UPDATE jobs SET due_at = clock_timestamp() + least(:lease * power(2, least(attempts, 10)), :longest),
+        attempts = attempts + 1
     WHERE id = (
         SELECT id FROM jobs WHERE due_at <= clock_timestamp()
         ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
@@ -111,5 +114,5 @@ _TAKE = text("""
 
 def take_owed(session: Session) -> Owed | None:
     """Lease the task that is most overdue; None when nothing is. Any number may ask at once."""
-    row = session.execute(_TAKE, {"lease": LEASE}).one_or_none()
+    row = session.execute(_TAKE, {"lease": LEASE, "longest": LEASE_MAX}).one_or_none()
     return Owed(OWED[Status(row.status)], row.id) if row else None

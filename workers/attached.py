@@ -16,7 +16,7 @@ from models.settlement import Assignment
 logger = logging.getLogger(__name__)
 
 READ_MAX = 20_000  # characters of all files of one entry; as much as the local judge reads of its text
-# How often a drop is handed out, each time five seconds later, before a store that is away counts
+# How often a drop is handed out, twenty seconds apart in the end, before a store that is away counts
 # as one that has lost the file: a drop never waits for ever.
 PATIENCE = 6
 

@@ -76,11 +76,12 @@ def test_whoever_moves_a_drop_has_two_seconds_before_the_sweep_steps_in(after: S
 def test_what_is_handed_out_is_leased_and_comes_back_when_it_was_lost():
     job_id = drop_in(Status.OPEN)
     let_time_pass(job_id)
-    for attempt in (1, 2):
+    for attempt, lease_seconds in enumerate((5, 10, 20, 20), start=1):
         assert handed_out() == [("close", job_id)]
+        let_time_pass(job_id, lease_seconds - 1)
         assert handed_out() == []
         assert drop(job_id).attempts == attempt
-        let_time_pass(job_id, lifecycle.LEASE.total_seconds())
+        let_time_pass(job_id, 1)
     close(job_id)
     assert drop(job_id).attempts == 0
 

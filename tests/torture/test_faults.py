@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from web.cli import main
-from web.cli.torture import faults
+from web.cli.torture import faults, run
 from web.cli.torture.faults import FAULTS
 
 
@@ -80,3 +80,17 @@ def test_a_fault_that_there_is_not_is_wrong_usage():
 def test_clocks_are_left_out_where_they_cannot_be_set(monkeypatch):
     monkeypatch.setattr(faults, "FAKETIME", ())
     assert faults.possible(("kill-web", "clock-ahead")) == (("kill-web",), ("clock-ahead",))
+
+
+def test_what_cannot_be_healed_now_is_healed_later():
+    healed, tries = [], []
+
+    def stubborn() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionError
+        healed.append("stubborn")
+
+    heals = [(0.0, 1, stubborn), (0.0, 2, lambda: healed.append("easy"))]
+    run._heal_all(heals)
+    assert (healed, heals) == (["easy", "stubborn"], [])

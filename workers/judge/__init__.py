@@ -5,8 +5,8 @@ from workers.judge.local import LocalJudge
 from workers.judge.protocol import Judge
 from workers.judge.unruly import UnrulyJudge
 
-# A drop that was handed out so often, each time five seconds later, is decided offline: never stuck.
-PATIENCE = 12
+# A drop that was handed out so often, twenty seconds apart in the end, is decided offline: never stuck.
+PATIENCE = 6
 
 
 def chosen(attempts: int = 0) -> Judge:

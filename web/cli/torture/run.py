@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+import psutil
 from sqlalchemy import text
 
 from models import db
@@ -30,6 +31,8 @@ from workers import embedded
 
 THREADS = 160  # stories at once; each takes as long as its window, and longer while nothing answers
 TELL_SECONDS = 0.25
+HEAL_AGAIN_SECONDS = 0.5
+HEAL_SECONDS = 15.0
 
 _LATENCY = """
     SELECT extract(epoch FROM p.created_at - least(j.window_closes_at, r.created_at))::float8 AS seconds
@@ -166,7 +169,7 @@ class _Run:
                 order = order or random.sample(self.plan.faults, len(self.plan.faults))
                 self._strike_one(order.pop(), heals, number)
         finally:
-            _heal(heals, float("inf"))
+            _heal_all(heals)
 
     def _strike_one(self, name: str, heals: list[tuple[float, int, Heal]], number: int) -> None:
         fault = FAULTS[name]
@@ -214,9 +217,23 @@ class _Run:
 
 
 def _heal(heals: list[tuple[float, int, Heal]], now: float) -> None:
-    """Heal what has lasted long enough."""
+    """Heal what has lasted long enough; what another fault is in the way of is healed a moment later."""
+    failed = []
     while heals and heals[0][0] <= now:
+        _, number, heal = heapq.heappop(heals)
         try:
-            heapq.heappop(heals)[2]()
-        except Exception:  # noqa: S112  # what was to be healed has been killed or restarted since
+            heal()
+        except psutil.NoSuchProcess:  # killed since: whoever was started in its place is well
             continue
+        except Exception:
+            failed.append((time.monotonic() + HEAL_AGAIN_SECONDS, number, heal))
+    for again in failed:
+        heapq.heappush(heals, again)
+
+
+def _heal_all(heals: list[tuple[float, int, Heal]]) -> None:
+    """At the end: heal everything, for what is left of the patience with it."""
+    until = time.monotonic() + HEAL_SECONDS
+    while heals and time.monotonic() < until:
+        _heal(heals, float("inf"))
+        time.sleep(HEAL_AGAIN_SECONDS if heals else 0)
