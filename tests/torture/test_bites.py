@@ -28,17 +28,19 @@ def run(plan: Plan) -> Outcome:
         return torture(plan, Path(folder))
 
 
-def plan(faults: tuple[str, ...], **settings: str) -> Plan:
-    return Plan(
-        seconds=10, seed=3, faults=faults, every=1.5, drops_per_second=5, patience=12, settings=settings
-    )
+def plan(faults: tuple[str, ...], seed: int = 3, **settings: str) -> Plan:
+    return Plan(10, seed, faults, every=1.0, drops_per_second=5, patience=12, settings=settings)
 
 
 @pytest.mark.parametrize("bug", sorted(EXPECTED))
 def test_a_planted_bug_makes_the_run_fail(bug: str) -> None:
+    """What takes two processes to meet may not happen in ten seconds; so there are three chances."""
     faults, words = EXPECTED[bug]
-    outcome = run(plan(faults, PLANTED_BUG=bug, PYTHONPATH=str(PLANTED)))
-    assert any(words in breach for breach in outcome.breaches), outcome
+    for seed in (3, 4, 5):
+        outcome = run(plan(faults, seed, PLANTED_BUG=bug, PYTHONPATH=str(PLANTED)))
+        if any(words in breach for breach in outcome.breaches):
+            return
+    raise AssertionError(outcome)
 
 
 def test_every_bug_there_is_gets_planted() -> None:
