@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models import agents, funds, keys, ledger
-from models.errors import NameTaken, NotFound, SignupClosed
+from models.errors import MixedMoney, NameTaken, NotFound, SignupClosed
 from models.ids import uuid7
 from models.names import named
 from models.schema import User
@@ -49,9 +49,14 @@ def credit(session: Session, user: User, cents: int) -> None:
     """Put money into a wallet that came from nowhere: play money.
 
     Raises:
-        MixedMoney: there is real money here.
+        MixedMoney: there is real money here, or there will be.
     """
-    funds.require(session, "sandbox")
+    if settings().payments != "sandbox":
+        raise MixedMoney(
+            "What `clorp admin` credits is play money, and CLORP_PAYMENTS moves real money here: "
+            "top up over the API instead."
+        )
+    funds.bring_in(session, "sandbox")
     ledger.credit(session, user.id, cents, f"admin:{uuid7()}")
 
 

@@ -5,12 +5,13 @@ import time
 from collections import Counter
 from datetime import timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import db, ledger
+from models import db, ledger, locks
 from models.ledger import Violation
+from models.locks import Lock
 from models.schema import LatestAudit
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ EXAMPLES_MAX = 5  # of the broken promises that are kept word for word; the view
 PAUSE_SECONDS = 30
 PAUSE_MIN_TIMES = 5  # as long as the last one took: on large books most of the time belongs to the drops
 FRESH = timedelta(seconds=300)  # five times as long as beat waits between two
-_ADVISORY_LOCK = 7_203_110_442  # any number, as long as every auditing process takes the same
 
 
 def run() -> LatestAudit | None:
@@ -32,7 +32,8 @@ def run() -> LatestAudit | None:
     """
     begun = time.monotonic()
     with db.snapshot(TIMEOUT_SECONDS) as session:
-        if _recent(session) or not _alone(session):
+        if _recent(session) or not locks.try_to_hold(session, Lock.AUDIT):
+            logger.info("no audit: another one runs, or has just been")
             return None
         found = ledger.violations(session)
     milliseconds = round((time.monotonic() - begun) * 1000)
@@ -65,11 +66,6 @@ def _recent(session: Session) -> bool:
         return False
     pause = max(PAUSE_SECONDS, PAUSE_MIN_TIMES * audit.milliseconds / 1000)
     return audit.finished_at > db.now(session) - timedelta(seconds=pause)
-
-
-def _alone(session: Session) -> bool:
-    asked = session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    return bool(asked.scalar_one())
 
 
 def _keep(session: Session, found: list[Violation], milliseconds: int) -> LatestAudit:

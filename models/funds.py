@@ -1,14 +1,16 @@
 """Play money and real money: a database holds one of them, never both.
 
 A bounty makes all cents alike, so play money that met real money could be won, and be withdrawn in earnest.
-What counts is what came in: play money over the sandbox or by `clorp admin`, real money over Stripe.
+What counts is what came in or is on its way: play money over the sandbox or by `clorp admin`, real money over
+Stripe. Who pays a checkout that was given up long ago is credited all the same: the money is theirs.
 """
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import ledger
+from models import ledger, locks
 from models.errors import MixedMoney
+from models.locks import Lock
 from models.notices import RailName
 
 _SENTENCES: dict[RailName, str] = {
@@ -21,6 +23,8 @@ _CAME_IN = text("""
     SELECT EXISTS (
         SELECT FROM transfers t LEFT JOIN payments p ON p.id = t.payment_id
         WHERE t.debit_id = :world AND t.kind = ANY(:incoming) AND coalesce(p.rail, 'sandbox') <> :rail)
+    OR EXISTS (
+        SELECT FROM payments WHERE kind = 'topup' AND state IN ('requested', 'pending') AND rail <> :rail)
 """)
 
 
@@ -39,3 +43,13 @@ def require(session: Session, rail: RailName) -> None:
     """
     if sentence := trouble(session, rail):
         raise MixedMoney(sentence)
+
+
+def bring_in(session: Session, rail: RailName) -> None:
+    """As `require`, for money that begins to come in: nobody else's does at the same time.
+
+    Raises:
+        MixedMoney: as `require`.
+    """
+    locks.hold(session, Lock.BRING_IN)
+    require(session, rail)

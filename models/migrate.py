@@ -9,8 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from models.db import engine
-
-_ADVISORY_LOCK = 7_203_110_441  # any number, as long as every migrating process takes the same
+from models.locks import Lock
 
 
 def _config(connection: Connection) -> Config:
@@ -48,7 +47,7 @@ def upgrade() -> tuple[str | None, str | None]:
         The revision before and after.
     """
     with engine().begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(Lock.MIGRATE)})
         before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(_config(connection), "head")
         return before, MigrationContext.configure(connection).get_current_revision()

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models import db, funds, ledger
-from models.errors import FundsTooLow, NotFound, TooManyPayments
+from models.errors import FundsTooLow, MixedMoney, NotFound, TooManyPayments
 from models.ids import uuid7
 from models.notices import Kind, Order, RailName
 from models.schema import Payment, PaymentProfile
@@ -45,7 +45,12 @@ def draft_topup(session: Session, user_id: UUID, amount_cents: int, rail: RailNa
 
 
 def begin_topup(session: Session, order: Order, reference: str, checkout_url: str | None) -> Payment:
-    """Store a top-up whose rail was told already; it ends with what `receive` hears."""
+    """Store a top-up whose rail was told already; it ends with what `receive` hears.
+
+    Raises:
+        MixedMoney: money of the other kind began to come in meanwhile; nobody has seen the checkout.
+    """
+    funds.bring_in(session, order.rail)
     payment = _new(session, order.user_id, "topup", order.rail, order.amount_cents, order.payment_id)
     payment.state = "pending"
     payment.reference = reference
@@ -61,7 +66,9 @@ def begin_charge(session: Session, user_id: UUID, amount_cents: int, rail: RailN
 
     None where one of this user is under way, or no money may move over this rail.
     """
-    if funds.trouble(session, rail):
+    try:
+        funds.bring_in(session, rail)
+    except MixedMoney:
         return None
     statement = insert(Payment).values(
         id=uuid7(),

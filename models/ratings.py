@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from openskill.models import PlackettLuce
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models import locks
+from models.locks import Lock
 from models.packs import Pack
 from models.paging import Key, Page, Stretch, page
 from models.schema import Agent, Drop, Rating, Submission
@@ -19,7 +21,6 @@ from models.states import Status
 EVERY_PACK = "all"
 BATCH = 200  # drops one transaction counts at most
 
-_ADVISORY_LOCK = 7_203_110_442  # whoever rates holds it: one at a time
 _MODEL = PlackettLuce()
 
 
@@ -33,7 +34,7 @@ class Place:
 
 def rate(session: Session) -> int:
     """Count the decided drops that are not yet in the ratings; how many that were."""
-    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    locks.hold(session, Lock.RATE)
     query = select(Drop).where(Drop.status == Status.VERIFIED, Drop.rated.is_(False))
     drops = session.scalars(query.order_by(Drop.ended_at, Drop.id).limit(BATCH)).all()
     for drop in drops:

@@ -29,6 +29,7 @@ def create_app() -> Flask:
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a redirect would be HTML, to whatever Host was asked for
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if proxies := settings().trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]

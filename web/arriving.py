@@ -83,7 +83,10 @@ class Arriving:
         else:  # where there is no body, or nobody can tell where it ends, nothing is waited for
             length = int(lengths[0]) if len(lengths) == 1 and not codings else 0
             self._body = _Measured(len(head), length if length <= room else 0)
-        self.expecting = bool(_EXPECTING.search(head)) and not self._body.ends_in(self.data)
+        # Who speaks HTTP/1.0 does not know the answer that would be given.
+        self.expecting = bool(
+            _EXPECTING.search(head) and b" HTTP/1.1\r\n" in head
+        ) and not self._body.ends_in(self.data)
 
 
 class _Measured:
@@ -100,6 +103,7 @@ class _Chunked:
     """A body in chunks: `at` is where the next one begins, or behind the last a line of the trailer."""
 
     def __init__(self, begin: int, room: int) -> None:
+        self.room = room
         self.end = begin + room  # at the latest
         self.at = begin
         self.last = False
@@ -115,7 +119,7 @@ class _Chunked:
                 size = int(data[self.at : end].partition(b";")[0], 16)
             except ValueError:
                 return True
-            if size < 0:
+            if not 0 <= size <= self.room:
                 return True
             behind = end + 2 + size + 2
             if size and behind > len(data):

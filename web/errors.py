@@ -85,6 +85,8 @@ def _http(error: HTTPException) -> Response:
     # Codes are contract, and what Python calls 413 has changed with 3.13.
     code = "content_too_large" if status == 413 else phrase.lower().replace(" ", "_")
     response = problem(status, code, error.description or phrase)
+    if status == 413:
+        response.headers["Connection"] = "close"  # the rest of the body may still be on its way
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value

@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers import gthread
 
 from web import malformed
@@ -91,6 +92,21 @@ class Porter(gthread.ThreadWorker):
         if isinstance(conn.sock, Wire):
             req._expected_100_continue = False
         return super().handle_request(req, conn)
+
+    def load_wsgi(self) -> None:
+        """Load the application, and believe it where it says that a connection ends.
+
+        gunicorn leaves such headers out, and writes its own.
+        """
+        super().load_wsgi()
+        self.wsgi: Any = _closing(self.wsgi)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """In a thread, after the answer. What is left of a broken body gets no second one."""
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except ParseException:
+            return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """In a thread. What is no request is refused in our form, not in gunicorn's."""
@@ -251,3 +267,17 @@ class Porter(gthread.ThreadWorker):
         for kept in (self._arriving, self._leaving, self._served, self._parting):
             kept.pop(conn, None)
         self.nr_conns -= 1
+
+
+def _closing(application: Callable[..., Any]) -> Callable[..., Any]:
+    """The application, whose `Connection: close` has gunicorn close."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if ("Connection", "close") in headers:
+                start_response.__self__.force_close()
+            return start_response(status, headers, *rest)
+
+        return application(environ, start)
+
+    return call

@@ -165,7 +165,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,  # Ctrl-C in a terminal reaches only us, who end the others in order
-            preexec_fn=_die_with_parent(run.child.stop_signal),
+            preexec_fn=die_with_parent(run.child.stop_signal),
             cwd="/" if run.child.user is not None else None,
             pass_fds=run.child.files,
         )
@@ -225,15 +225,15 @@ def _ending(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
-def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """On Linux a child gets this signal when we are killed, so that nothing is left behind."""
+def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """What a child runs first: on Linux it gets this signal when we are killed, so nothing is left behind."""
     if not Path("/proc/self/status").exists():
         return None
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # before the fork: afterwards little is safe
 
-    def die_with_parent() -> None:
+    def prepare() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:  # killed in between: the signal would never come
             os._exit(1)
 
-    return die_with_parent
+    return prepare

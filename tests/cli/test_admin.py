@@ -83,6 +83,16 @@ def test_no_play_money_is_added_to_real_money(clorp):
     assert clorp("admin", "user", "bo").exit_code == 0
 
 
+def test_where_real_money_is_meant_to_move_no_play_money_begins(clorp, settle):
+    person(name="ann")
+    settle(payments="stripe")
+    for command in (("credit", "ann", 500), ("user", "bo", "--credit", 500)):
+        with unchanged():
+            result = clorp("admin", *command)
+        assert result.exit_code == 1
+        assert "is play money" in result.output
+
+
 def test_nobody_of_that_name_is_said(clorp):
     with unchanged():
         result = clorp("admin", "credit", "nobody", 1)

@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.workers.processes import until
 
 pytestmark = pytest.mark.xdist_group("up")
 
@@ -35,7 +39,23 @@ def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:
     assert not _alive()
 
 
-def _alive() -> list[str]:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_demo_that_is_ended_takes_its_system_along(number: signal.Signals) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
+    command = [sys.executable, "-m", "web.cli", "demo"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with tempfile.TemporaryDirectory(prefix="clorp-ended-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)  # for the user that PostgreSQL runs as
+        with subprocess.Popen(command, env={**env, "TMPDIR": folder}, **quiet) as demo:
+            until("a server", lambda: any("postgres" in text for text in _alive(folder)))
+            demo.send_signal(number)
+            assert demo.wait(20) == (128 + number if number == signal.SIGTERM else -number)
+        until("its end", lambda: not _alive(folder))
+        # Whoever is killed cannot tidy up.
+        assert bool(os.listdir(folder)) == (number == signal.SIGKILL)
+
+
+def _alive(where: str = "clorp-demo-") -> list[str]:
     """Commands that still run in a folder of a demo."""
     commands = (Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit())
-    return [text for path in commands if path.exists() and "clorp-demo-" in (text := path.read_text())]
+    return [text for path in commands if path.exists() and where in (text := path.read_text())]

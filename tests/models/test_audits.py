@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from models import audits, db
+from models import audits, db, locks
+from models.locks import Lock
 from models.schema import LatestAudit
 from tests.support import age_audit, at_once, person, post, steal, violations
 from workers import tasks
@@ -81,9 +82,16 @@ def test_what_comes_at_once_is_one_audit():
 
 def test_one_that_runs_keeps_others_from_running():
     with db.snapshot(audits.TIMEOUT_SECONDS) as session:
-        assert audits._alone(session)
+        assert locks.try_to_hold(session, Lock.AUDIT)
         assert audits.run() is None
     assert audits.run()
+
+
+@pytest.mark.parametrize("other", sorted(set(Lock) - {Lock.AUDIT}))
+def test_nobody_elses_work_keeps_it_from_running(other):
+    with db.transaction() as session:
+        locks.hold(session, other)
+        assert audits.run()
 
 
 def test_a_snapshot_sees_one_moment_and_changes_nothing():

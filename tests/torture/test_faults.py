@@ -94,3 +94,10 @@ def test_what_cannot_be_healed_now_is_healed_later():
     heals = [(0.0, 1, stubborn), (0.0, 2, lambda: healed.append("easy"))]
     run._heal_all(heals)
     assert (healed, heals) == (["easy", "stubborn"], [])
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--every", "--drops-per-second"])
+@pytest.mark.parametrize("value", ["nan", "inf", "0"])
+def test_an_amount_is_a_number_that_ends(option, value):
+    refused = CliRunner().invoke(main, ["torture", option, value])
+    assert refused.exit_code == 2, refused.output

@@ -1,16 +1,21 @@
 """Play money and real money: whichever came first, the other kind neither comes in nor goes out."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from models import autotopup
+from models import autotopup, db, funds, payments
+from models.errors import MixedMoney
+from models.ids import uuid7
+from models.schema import Payment
 from tests.models.stages import sql
-from tests.payments import SECRET, event, paid, tell
+from tests.payments import SECRET, event, let_payments_age, paid, tell
 from tests.stripe_double import Double, serving
-from tests.support import balance, drive, person, post, submit, unchanged
+from tests.support import at_once, balance, drive, person, post, submit, unchanged
 from tests.web.answers import ok, refused
 from tests.web.scenes import end_window
+from workers import tasks
 
 
 @pytest.fixture(autouse=True)
@@ -92,17 +97,53 @@ def test_a_forgotten_setting_neither_adds_play_money_nor_lets_real_money_vanish(
     ok(api.post(who, "/api/wallet/withdraw", amount_cents=2000), 201)
 
 
-def test_a_topup_that_was_never_paid_is_no_money(api, rail):
+def never_pay():
+    """Everything that waits for money has waited long enough."""
+    let_payments_age(26)
+    tasks.remit_owed()
+
+
+def test_a_topup_under_way_counts_until_nobody_paid_it(api, rail):
     rail("stripe")
     ok(api.post(person(), "/api/wallet/topup", amount_cents=2000), 201)
     rail("sandbox")
+    nothing_moves(api, person())
+    never_pay()
     topup(api, person())
+
+
+def test_play_money_that_came_while_a_checkout_was_made_keeps_it_from_being_shown(api, rail):
+    rail("stripe")
+    who = person()
+    with db.transaction() as session:
+        order = payments.draft_topup(session, who.id, 2000, "stripe")
+    rail("sandbox")
+    topup(api, person())
+    with unchanged(), pytest.raises(MixedMoney), db.transaction() as session:
+        payments.begin_topup(session, order, "cs_1", None)
+
+
+def test_of_two_kinds_that_come_first_at_once_one_comes():
+    def begin(rail):
+        with db.transaction() as session:
+            funds.bring_in(session, rail)
+            payment = Payment(id=uuid7(), user_id=who.id, kind="topup", rail=rail, amount_cents=500)
+            payment.state = "pending"
+            session.add(payment)
+            return rail
+
+    for _ in range(5):
+        who = person()
+        found = at_once([partial(begin, rail) for rail in ("sandbox", "stripe") * 10])
+        assert len({kind for kind in found if isinstance(kind, str)}) == 1
+        never_pay()
 
 
 def test_what_is_paid_late_still_counts(api, rail):
     rail("stripe")
     who = person()
     payment = ok(api.post(who, "/api/wallet/topup", amount_cents=2000), 201)["id"]
+    never_pay()
     rail("sandbox")
     topup(api, person())
     ok(tell(api.http, paid(payment)))

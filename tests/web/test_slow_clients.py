@@ -244,3 +244,55 @@ def test_who_hangs_up_while_waiting_frees_the_place(database):
             with crowd(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n{auth}\r\n\r\n".encode(), 10):
                 until("they wait", lambda: waiting() == 10)
             until("nobody waits", lambda: waiting() == 0)
+
+
+# What comes after an answer -----------------------------------------------------------------------
+
+CHUNKED = b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"0x2\r\n{}\r\n0\r\n\r\n", b"+2\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX0\r\n\r\n", b"0\r\nno trailer\r\n\r\n"],
+)
+def test_a_broken_body_that_nobody_reads_brings_no_second_answer(server, body):
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(CHUNKED + body)
+        raw = everything(client)
+    assert raw.count(b"HTTP/1.1 ") == 1
+    assert raw.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"Content-Length: 4000000\r\n\r\n", "content_too_large"),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n", "bad_request"),
+    ],
+)
+def test_who_is_refused_for_the_body_is_told_that_the_connection_ends(server, said, code):
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(POST + said)
+        raw = everything(client)
+    assert raw.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in raw
+    assert json.loads(raw.partition(b"\r\n\r\n")[2])["code"] == code
+
+
+def test_who_speaks_an_older_http_is_not_told_to_go_on(server):
+    said = POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        client.sendall(said)
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+
+
+def test_a_chunk_that_is_too_large_is_not_waited_for(server):
+    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+        begun = time.monotonic()
+        client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffff\r\n{")
+        raw = everything(client)
+    assert raw.startswith(b"HTTP/1.1 4")
+    assert not raw.startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - begun < arriving.BODY_SECONDS / 2

@@ -1,8 +1,10 @@
 """A whole system in the background: `clorp up` as a child process, for the demo, benchmarks and tests."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from web.cli.readiness import Pauses, ask, local_client
 from workers import embedded
+from workers.supervisor import die_with_parent
 
 START_SECONDS = 180  # three on an idle machine; one that had eight test runs to do needed 62
 STOP_SECONDS = 12
@@ -56,12 +59,31 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
             stderr=subprocess.STDOUT,
             env={**ours, **(env or {})},
             process_group=0,  # a Ctrl-C is for us, who then end it in order
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
+    with _terminated():
+        try:
+            url, servers = _wait_until_ready(process, data, log)
+            yield System(url, data, log, servers, process.pid)
+        finally:
+            _stop(process, log)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """SIGTERM is an exception, as Ctrl-C is, so that what was begun is ended in order."""
+
+    def end(*_: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be heard
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        url, servers = _wait_until_ready(process, data, log)
-        yield System(url, data, log, servers, process.pid)
+        yield
     finally:
-        _stop(process, log)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_until_ready(

@@ -17,10 +17,11 @@ from web.cli.servers import connect, data_option, folder
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @data_option
 def rotate_keys(as_json: bool, data: Path | None) -> None:
-    """Seal every stored secret with the first of CLORP_ENCRYPTION_KEYS; exit 0 when the others can go.
+    """Seal every stored secret with the first of CLORP_ENCRYPTION_KEYS; exit 0 when all are under it.
 
-    Put the new key in front of the old one, restart every process, run this, then take the old key away. It
-    may be interrupted and run again: what is done stays done.
+    Put the new key in front of the old one, restart every process, run this, then take the old key away. A
+    process that was not restarted goes on sealing with the old key, and does not know the new one. It may be
+    interrupted and run again: what is done stays done.
     """
     if not settings().encryption_keys:
         raise click.ClickException(
@@ -49,7 +50,8 @@ def _print(tallies: dict[str, Tally], complete: bool) -> None:
         lost = f", {tally.unreadable} that no key here opens" if tally.unreadable else ""
         click.echo(f"{name:<8} {tally.rotated} of {tally.seen} sealed anew{lost}")
     click.echo(
-        "Every secret is under the first key: the older ones can go."
+        "Every secret is under the first key. Once every process has been started with it in front, and this "
+        "was run again, the older ones can go."
         if complete
         else "Add the key that is missing to CLORP_ENCRYPTION_KEYS and run this again."
     )

@@ -4,7 +4,9 @@ import json
 import shutil
 import sys
 import tempfile
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -18,6 +20,14 @@ from web.cli.torture.plan import Plan
 from web.cli.torture.run import Outcome, Progress, torture
 
 
+class _Amount(click.FloatRange):
+    """A number of seconds or of drops: neither endless nor none at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return number if isfinite(number) else self.fail(f"{value} is no amount.", param, ctx)
+
+
 def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
     if value in ("all", "none"):
         return tuple(FAULTS) if value == "all" else ()
@@ -28,15 +38,13 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
 
 
 @click.command("torture")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1), help="Time under fire.")
+@click.option("--seconds", default=60.0, show_default=True, type=_Amount(1), help="Time under fire.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same drops, same order of faults.")
 @click.option(
     "--faults", default="all", show_default=True, callback=_names, help="Comma list of names; all; none."
 )
-@click.option(
-    "--every", default=2.0, show_default=True, type=click.FloatRange(0.1), help="Seconds between two."
-)
-@click.option("--drops-per-second", default=8.0, show_default=True, type=click.FloatRange(0.1))
+@click.option("--every", default=2.0, show_default=True, type=_Amount(0.1), help="Seconds between two.")
+@click.option("--drops-per-second", default=8.0, show_default=True, type=_Amount(0.1))
 @click.option("--list", "listing", is_flag=True, help="Only say which faults there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @click.option("--markdown", is_flag=True, help="The outcome as Markdown, with machine and version.")

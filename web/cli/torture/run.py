@@ -121,6 +121,7 @@ class _Run:
     struck: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     drops: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)  # by Ctrl-C before its time
 
     def run(self) -> Outcome:
         begun = time.monotonic()
@@ -132,13 +133,17 @@ class _Run:
         seen.start()
         faults = threading.Thread(target=self._strike, args=(begun + self.plan.seconds,), name="faults")
         faults.start()
-        with closed(caller), ThreadPoolExecutor(THREADS) as pool:
-            self._post(load, pool, begun, seen)
+        try:
+            with closed(caller), ThreadPoolExecutor(THREADS) as pool:
+                self._post(load, pool, begun, seen)
+                faults.join()
+                healed = time.monotonic()
+                pool.shutdown()
+                settled = self._settle(seen, healed)
+        finally:
+            self.ended.set()
             faults.join()
-            healed = time.monotonic()
-            pool.shutdown()
-            settled = self._settle(seen, healed)
-        seen.end()
+            seen.end()
         return self._outcome(load, promises, seen, caller, settled)
 
     def _post(self, load: Load, pool: ThreadPoolExecutor, begun: float, seen: watch.Watch) -> None:
@@ -161,10 +166,9 @@ class _Run:
         try:
             for number in count(1):
                 due = time.monotonic() + self.plan.every
-                while time.monotonic() < min(due, until):
-                    time.sleep(0.05)
+                while time.monotonic() < min(due, until) and not self.ended.wait(0.05):
                     _heal(heals, time.monotonic())
-                if time.monotonic() >= until or not self.plan.faults:
+                if self.ended.is_set() or time.monotonic() >= until or not self.plan.faults:
                     return
                 order = order or random.sample(self.plan.faults, len(self.plan.faults))
                 self._strike_one(order.pop(), heals, number)
