@@ -138,6 +138,13 @@ def _queue(queue: str, seconds: float | None) -> Check:
     return Check(name, seconds <= SILENCE_MAX_SECONDS, f"heard of {max(seconds, 0):.1f} s ago")
 
 
+def places(session: Session) -> int:
+    """How many connections PostgreSQL takes from programs such as ours."""
+    asked = text("""SELECT current_setting('max_connections')::int
+        - current_setting('superuser_reserved_connections')::int""")
+    return session.scalars(asked).one()
+
+
 def _backlog(seconds: float) -> Check:
     detail = f"the oldest owed task is {seconds:.1f} s late" if seconds > 0 else "nothing is late"
     return Check("deadlines", seconds <= OVERDUE_MAX_SECONDS, detail)

@@ -235,6 +235,22 @@ def decide(session: Session, job_id: UUID, entries: list[Submission]) -> Verdict
     return aggregate(ballots, [entry.id for entry in entries])
 
 
+def misjudged(session: Session) -> list[UUID]:
+    """The decided drops whose ranks and grades are not those that their ballots give: none, if all is well.
+
+    Works every verdict out anew: seconds for some thousand drops.
+    """
+    decided = session.scalars(select(Drop).where(Drop.grade.is_not(None)))
+    return [drop.id for drop in decided if not _as_decided(session, drop)]
+
+
+def _as_decided(session: Session, drop: Drop) -> bool:
+    entries = arrivals(session, drop.id)
+    verdict = decide(session, drop.id, entries)
+    told = {entry.id: (entry.rank, entry.grade) for entry in entries}
+    return verdict is not None and {r.entry: (r.rank, r.grade) for r in verdict.ranking} == told
+
+
 def arrivals(session: Session, job_id: UUID) -> list[Submission]:
     """The entries of a drop, earliest last revision first."""
     query = select(Submission).where(Submission.job_id == job_id)

@@ -17,7 +17,7 @@ from tests.workers.processes import until
 from web.cli import silence as module
 from web.cli.silence import LOOK_SECONDS, Queue, Silence
 from web.cli.up import worker_command
-from workers import signs
+from workers import alive, signs
 from workers.supervisor import Child, Supervisor
 
 LONG = 10_000.0  # the age of a process that started long ago
@@ -149,7 +149,7 @@ def test_a_worker_leaves_signs_until_it_stands_still(database):
             until("another one", lambda: signs.last("judge7") != first)
             worker.send_signal(signal.SIGSTOP)
             last = signs.last("judge7")
-            time.sleep(6)
+            time.sleep(alive.SIGN_SECONDS + 1)  # one more would have come
             assert signs.last("judge7") == last
         finally:
             worker.kill()

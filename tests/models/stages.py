@@ -13,6 +13,8 @@ from models.states import Status
 from tests.support import Person, let_time_pass, person, post, submit
 
 PRICE = 100
+TRANSFER = """INSERT INTO transfers (id, key, kind, job_id, debit_id, credit_id, amount_cents)
+    VALUES (gen_random_uuid(), gen_random_uuid()::text, :kind, :job, :debit, :credit, :cents)"""
 
 
 def answer(assignment: Assignment, grade: Grade = "B") -> dict[str, Opinion]:
@@ -103,3 +105,20 @@ def refusal(statement: str, **values: Any) -> str | None:
     except DBAPIError as error:
         return error.orig.diag.constraint_name  # type: ignore[union-attr]
     return None
+
+
+def wallet(who: Person | UUID) -> UUID:
+    user_id = who.id if isinstance(who, Person) else who
+    return sql("SELECT id FROM accounts WHERE user_id = :id", id=user_id)[0].id
+
+
+def sender_of(job_id: UUID) -> UUID:
+    return sql("SELECT sender_id FROM jobs WHERE id = :id", id=job_id)[0].sender_id
+
+
+def corrupt(*statements: str, **values: object) -> None:
+    """Change rows as no guard would allow: triggers and foreign keys are off."""
+    with db.engine().begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            connection.execute(text(statement), values)

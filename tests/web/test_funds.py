@@ -1,6 +1,5 @@
 """Play money and real money: whichever came first, the other kind neither comes in nor goes out."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -10,23 +9,13 @@ from models.errors import MixedMoney
 from models.ids import uuid7
 from models.schema import Payment
 from tests.models.stages import sql
-from tests.payments import SECRET, event, let_payments_age, paid, tell
-from tests.stripe_double import Double, serving
+from tests.payments import event, let_payments_age, paid, tell
 from tests.support import at_once, balance, drive, person, post, submit, unchanged
 from tests.web.answers import ok, refused
 from tests.web.scenes import end_window
 from workers import tasks
 
-
-@pytest.fixture(autouse=True)
-def double(monkeypatch, database) -> Iterator[Double]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
-    with serving() as double:
-        monkeypatch.setenv("CLORP_STRIPE_API_URL", double.url)
-        yield double
+pytestmark = pytest.mark.usefixtures("double")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,7 +11,7 @@ from stripe import WebhookSignature
 from models import db, payments, remittance
 from tests.models.stages import sql
 from tests.payments import SECRET, event, let_payments_age, paid, pay_in, row, state, tell
-from tests.stripe_double import Double, serving
+from tests.stripe_double import Double
 from tests.support import balance, person, unchanged, violations
 from tests.web.answers import ok, refused
 from workers import rails, tasks
@@ -31,14 +30,9 @@ DECLINED = (402, {"error": {"type": "card_error", "code": "card_declined", "mess
 
 
 @pytest.fixture(autouse=True)
-def stripe(monkeypatch, settle) -> Iterator[Double]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
-    with serving() as double:
-        settle(payments="stripe", stripe_api_url=double.url, public_url="https://clorp.test/")
-        yield double
+def stripe(double, settle) -> Double:
+    settle(payments="stripe", public_url="https://clorp.test/")
+    return double
 
 
 @pytest.fixture

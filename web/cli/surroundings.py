@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import redis
-from sqlalchemy import text
 
-from models import db
+from models import backups, db, health
 from models.health import Check
 from models.settings import settings
 
@@ -26,14 +25,8 @@ def database() -> Iterator[Check]:
     """Of a PostgreSQL that answers: its version, its clock against ours, and room for our connections."""
     with db.transaction() as session:
         begun = time.time()
-        theirs = float(session.scalars(text("SELECT extract(epoch FROM clock_timestamp())")).one())
-        skew = theirs - (begun + time.time()) / 2
-        asked = session.execute(
-            text("""SELECT current_setting('server_version_num')::int / 10000,
-                current_setting('max_connections')::int
-                    - current_setting('superuser_reserved_connections')::int""")
-        )
-        major, places = asked.one()
+        skew = db.now(session).timestamp() - (begun + time.time()) / 2
+        major, places = backups.server_version(session), health.places(session)
     yield Check("postgresql", major >= POSTGRESQL_MIN, f"version {major}, at least {POSTGRESQL_MIN}")
     yield Check("clock", abs(skew) <= SKEW_MAX_SECONDS, f"{abs(skew):.1f} s from the database's")
     yield _connections(places)

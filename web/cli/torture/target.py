@@ -3,7 +3,7 @@
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from uuid import UUID
 
 import psutil
 import psycopg2
@@ -29,12 +29,20 @@ class Missing(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Frozen:
+    """The entries and their revisions that a drop had when its window was over; there will be no others."""
+
+    job_id: UUID
+    entries: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Target:
     """The processes and servers of a running system."""
 
     system: System
     env: dict[str, str] = field(repr=False)  # what its own processes have in theirs
-    frozen: list[Any] = field(default_factory=list)  # what `window` saw
+    frozen: list[Frozen] = field(default_factory=list)  # what `window` saw
 
     def process(self, role: str) -> psutil.Process:
         """The process that plays this role.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -17,10 +17,10 @@ from web.cli.torture.target import Target
 from workers.judge import unruly
 
 LOOK_SECONDS = 1.0
+SNAPSHOT_SECONDS = 15.0  # for one question over all rows of a run
 # Whoever found a ballot missing may begin to judge it while another one stores it.
 OVERLAP_SECONDS = 2.0
 
-_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SEALED = """
     SELECT j.id, j.winning_submission_id::text, j.grade, j.price_cents, j.fee_cents,
         array_agg(s.id::text || '/' || s.revision || '/' || coalesce(s.rank::text, '') ORDER BY s.id)
@@ -56,8 +56,7 @@ class Watch:
     def look(self) -> bool:
         """One snapshot; False where the database does not answer."""
         try:
-            with db.transaction() as session:
-                session.execute(text(_ONE_MOMENT))
+            with db.snapshot(SNAPSHOT_SECONDS) as session:
                 found = list(self._broken(session))
         except SQLAlchemyError:
             return False
@@ -75,13 +74,17 @@ class Watch:
         """How many drops have not ended; None where the database does not answer."""
         try:
             with db.transaction() as session:
-                return len(list(session.scalars(select(Drop.id).where(Drop.status.not_in(TERMINAL)))))
+                live = select(func.count()).select_from(Drop).where(Drop.status.not_in(TERMINAL))
+                return session.scalars(live).one()
         except SQLAlchemyError:
             return None
 
     def _run(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # a watch that sleeps must not pass for one that saw nothing
+                self.tell(f"the watch itself failed: {error!r}")
 
     def _broken(self, session: Session) -> Iterator[str]:
         yield from (f"{found.rule}: {found.detail}" for found in ledger.violations(session))
@@ -103,18 +106,9 @@ def closing(target: Target, session: Session) -> Iterator[str]:
     for frozen in target.frozen:
         if late := entries.get(frozen.job_id, frozenset()) - frozen.entries:
             yield f"window: {len(late)} entries of drop {frozen.job_id} came after its window"
-    yield from _wrong_verdicts(session)
+    for job_id in settlement.misjudged(session):
+        yield f"verdict: the ranks of drop {job_id} are not those of its ballots"
     yield from _repeated_calls(target, session)
-
-
-def _wrong_verdicts(session: Session) -> Iterator[str]:
-    """The ranks of every decided drop are those that its ballots give."""
-    for drop in session.scalars(select(Drop).where(Drop.grade.is_not(None))):
-        arrivals = settlement.arrivals(session, drop.id)
-        verdict = settlement.decide(session, drop.id, arrivals)
-        told = {entry.id: (entry.rank, entry.grade) for entry in arrivals}
-        if verdict is None or {r.entry: (r.rank, r.grade) for r in verdict.ranking} != told:
-            yield f"verdict: the ranks of drop {drop.id} are not those of its ballots"
 
 
 def _repeated_calls(target: Target, session: Session) -> Iterator[str]:

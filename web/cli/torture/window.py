@@ -4,12 +4,11 @@ Whoever waited for the lock comes too late, whatever the clock said when they be
 """
 
 import threading
-from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg2
 
-from web.cli.torture.target import Missing, Target
+from web.cli.torture.target import Frozen, Missing, Target
 
 BEFORE_SECONDS, AFTER_SECONDS = 0.6, 0.3  # of the window's end; below the time that anyone waits for a lock
 
@@ -24,14 +23,6 @@ _PAST_THE_END = """
     SELECT pg_sleep(greatest(0, extract(epoch FROM window_closes_at - clock_timestamp())::float8 + %s))
     FROM jobs WHERE id = %s"""
 _ENTRIES = "SELECT id::text || '/' || revision FROM submissions WHERE job_id = %s"
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """The entries and their revisions that a drop had when its window was over; there will be no others."""
-
-    job_id: UUID
-    entries: frozenset[str]
 
 
 def hold(target: Target) -> None:
