@@ -1,8 +1,17 @@
 """Where a chord counts its header's results: in Redis, for itself alone."""
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery.backends.redis import RedisBackend
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+REDIS_TROUBLE = (CeleryError, KombuError, RedisError, OSError)  # one that is away, frozen or full
 
 
 class Results(RedisBackend):
@@ -22,3 +31,21 @@ class Results(RedisBackend):
     def remove_pending_result(self, result: Any) -> Any:
         """Nothing was awaited."""
         return result
+
+    def mark_as_done(self, task_id: str, *args: Any, **kwargs: Any) -> None:
+        """Count it; what Redis does not take is lost, as messages may be."""
+        self._count(super().mark_as_done, task_id, *args, **kwargs)
+
+    def mark_as_failure(self, task_id: str, *args: Any, **kwargs: Any) -> None:
+        """Count it likewise."""
+        self._count(super().mark_as_failure, task_id, *args, **kwargs)
+
+    @staticmethod
+    def _count(mark: Callable[..., None], task_id: str, *args: Any, **kwargs: Any) -> None:
+        """In a pool of threads an error from here is the end of the thread's work, not of its message: that
+        stays in work for good, and the worker takes one message fewer at a time until it takes none.
+        """
+        try:
+            mark(task_id, *args, **kwargs)
+        except REDIS_TROUBLE as error:
+            logger.warning("the result of %s is lost: %s", task_id, error)

@@ -8,9 +8,6 @@ import time
 from uuid import UUID
 
 from celery import chord
-from celery.exceptions import CeleryError
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from models import audits, autotopup, crash, db, files, ratings, remittance, replay, settlement, uploads
@@ -23,17 +20,16 @@ from workers import attached, rails
 from workers import judge as judges
 from workers.app import app
 from workers.judge import patience
+from workers.results import REDIS_TROUBLE
 
 logger = logging.getLogger(__name__)
-
-_BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
 
 
 def publish(task: str, row_id: UUID | str) -> bool:
     """Send the task of that name, once; whether it was sent. What gets lost the sweep sends again."""
     try:
         app.tasks[f"workers.tasks.{task}"].delay(str(row_id))
-    except _BROKER_ERRORS as error:
+    except REDIS_TROUBLE as error:
         logger.warning("could not send %s of %s: %s", task, row_id, error)
         return False
     return True
@@ -65,7 +61,7 @@ def judge(job_id: str) -> None:
             chord([ballot.si(job_id, k) for k in missing])(rank.si(job_id))
         else:
             rank.delay(job_id)
-    except _BROKER_ERRORS as error:
+    except REDIS_TROUBLE as error:
         logger.warning("could not send the ballots of drop %s: %s", job_id, error)
     crash.point(Point.CHORD_SENT)
 
