@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from web.cli.torture.run import Outcome
 
 CALLS = ("create", "pay", "claim", "submit", "cancel")  # what must work whatever happens
 BREACHES_SHOWN = 20
+NAMED_MAX = 3  # kinds of faults in a heading; more are counted
 _PERCENTILES = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
 
 
@@ -61,13 +63,17 @@ def document(outcome: Outcome) -> dict[str, Any]:
 def markdown(outcome: Outcome) -> str:
     """One run as a section of a page."""
     plan = outcome.plan
-    kinds = "no faults" if not plan.faults else f"a fault each {plan.every:g} s of {len(plan.faults)} kinds"
+    kinds = f"a fault each {plan.every:g} s: {_kinds(plan.faults)}" if plan.faults else "no faults"
     rows = "\n".join(f"| {name} | {value} |" for name, value in _figures(outcome))
     end = "No breach." if outcome.well else "\n".join(f"- **{breach}**" for breach in outcome.breaches)
     return (
         f"**{plan.seconds:g} s, seed {plan.seed}, {kinds}** ({machine()}; {commit()})\n\n"
         f"| | |\n|---|---|\n{rows}\n\n{end}\n"
     )
+
+
+def _kinds(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED_MAX else f"{len(names)} kinds"
 
 
 def machine() -> str:
