@@ -5,13 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.backends.redis import RedisBackend
-from celery.exceptions import CeleryError
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
+
+from workers.broker import REDIS_TROUBLE
 
 logger = logging.getLogger(__name__)
-
-REDIS_TROUBLE = (CeleryError, KombuError, RedisError, OSError)  # one that is away, frozen or full
 
 
 class Results(RedisBackend):

@@ -19,8 +19,8 @@ from models.states import Status
 from workers import attached, rails
 from workers import judge as judges
 from workers.app import app
+from workers.broker import REDIS_TROUBLE
 from workers.judge import patience
-from workers.results import REDIS_TROUBLE
 
 logger = logging.getLogger(__name__)
 
