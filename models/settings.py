@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography.fernet import Fernet
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
@@ -104,15 +104,56 @@ class Settings(BaseSettings):
         1.0, gt=0, description="How often beat looks for owed work; a lost message costs about this long."
     )
 
-    judge: Literal["local", "unruly"] = Field(
+    judge: Literal["local", "llm", "unruly"] = Field(
         "local",
-        description="Who ranks and grades: `local` needs no network; `unruly` is the same with faults on "
-        "demand, for `clorp torture`.",
+        description="Who ranks and grades: `local` needs no network; `llm` asks a model; `unruly` is `local` "
+        "with faults on demand, for `clorp torture`.",
     )
     judge_seconds: float = Field(
         120.0,
         gt=0,
-        description="How long a judge may take for one ballot; then it is given up and asked anew.",
+        description="How long a judge without a model may take for one ballot; then it is given up and asked "
+        "anew.",
+    )
+    judge_concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Ballots one judge worker of `clorp up` casts at once. Unset: 8, with `llm` 128, for a "
+        "model is waited for.",
+    )
+    llm_dialect: Literal["openai", "anthropic"] = Field(
+        "openai",
+        description="What the server speaks: chat completions with a JSON schema, or messages.",
+    )
+    llm_base_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Where the model is asked, up to and with `/v1`. Unset: OpenAI's or Anthropic's.",
+    )
+    llm_api_key: str | None = Field(
+        None, repr=False, description="Key for the model's server; a server of your own may need none."
+    )
+    llm_model: str | None = Field(None, description="The model that casts ballots; `llm` needs it.")
+    llm_fallback_model: str | None = Field(
+        None,
+        description="A second model on the same server: for drops on whose winner the ballots disagree, and "
+        "for those that the first one did not get done.",
+    )
+    llm_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="How long one call may take; it is tried up to three times."
+    )
+    llm_input_cents_per_million: float = Field(
+        0.0, ge=0, description="Price of a million tokens read; of the dearer one of two models."
+    )
+    llm_output_cents_per_million: float = Field(0.0, ge=0, description="Price of a million tokens written.")
+    llm_cents_per_drop_max: float | None = Field(
+        None,
+        gt=0,
+        description="What judging one drop may cost; then the local judge decides. Wants prices.",
+    )
+    llm_cents_per_day_max: float | None = Field(
+        None, gt=0, description="What all judging of a day, in UTC, may cost; likewise."
     )
 
     rate_limits: bool = Field(
@@ -212,6 +253,25 @@ class Settings(BaseSettings):
                 ) from None
         return ",".join(kept) or None
 
+    @model_validator(mode="after")
+    def _judge(self) -> "Settings":
+        if self.judge == "llm" and not self.llm_model:
+            raise ValueError("CLORP_JUDGE is llm: set CLORP_LLM_MODEL to the model to be asked")
+        capped = self.llm_cents_per_drop_max or self.llm_cents_per_day_max
+        if capped and not (self.llm_input_cents_per_million or self.llm_output_cents_per_million):
+            raise ValueError(
+                "a cap on cents wants prices: set CLORP_LLM_INPUT_CENTS_PER_MILLION and "
+                "CLORP_LLM_OUTPUT_CENTS_PER_MILLION"
+            )
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Who is asked for ballots: none, a model, or a first and a second one."""
+        if self.judge != "llm" or not self.llm_model:
+            return ()
+        return (self.llm_model, self.llm_fallback_model) if self.llm_fallback_model else (self.llm_model,)
+
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, url: str | None) -> str | None:
@@ -271,6 +331,8 @@ def _unknown(name: str, close: list[str]) -> str:
 
 
 def _complaint(error: ErrorDetails) -> str:
+    if not error["loc"]:  # of several together
+        return error["msg"].removeprefix("Value error, ") + "."
     field = str(error["loc"][0])
     name = env_name(field) if field in Settings.model_fields else field
     sentence = error["msg"].removeprefix("Value error, ")

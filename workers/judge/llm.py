@@ -1,0 +1,141 @@
+"""The `llm` judge: one question to a model, and what came of it. Nothing is parsed out of prose.
+
+A call never raises: whatever a model or the way to it does is an outcome, which is kept.
+"""
+
+import json
+import logging
+import random
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.grades import Brief, Grade, Opinion
+from models.panel import RAW_MAX, Answer
+from models.settings import settings
+from workers.judge import dialects, prompt
+from workers.judge.dialects import Malformed, Refused
+
+logger = logging.getLogger(__name__)
+
+NAME = "llm/1"
+PAUSE_SECONDS = 0.5  # before a second try, twice that before a third; with jitter
+RETRY_AFTER_MAX_SECONDS = 20.0  # who says “later” than that is asked at the sweep's pace
+
+
+class _Remark(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    label: str
+    flaw: str
+    grade: Grade
+
+
+class _Verdict(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    entries: list[_Remark]
+    ranking: list[str]
+
+
+def ask(brief: Brief, model: str, nonce: str, tried: int = 0) -> Answer:
+    """Ask a model for a ballot, once.
+
+    Args:
+        brief: what it is about.
+        model: whom to ask, as its server calls it.
+        nonce: letters and digits that nobody could know before.
+        tried: how often it was asked for this ballot; the pause before the next try grows with it.
+    """
+    written = prompt.write(brief, nonce)
+    begun = time.monotonic()
+    answer = _ask(brief, model, written, PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.5))  # noqa: S311
+    milliseconds = round((time.monotonic() - begun) * 1000)
+    return replace(answer, prompt_hash=written.hash, milliseconds=milliseconds)
+
+
+def _ask(brief: Brief, model: str, written: prompt.Prompt, pause_seconds: float) -> Answer:
+    try:
+        response, body = dialects.post(settings(), model, written)
+    except httpx2.TimeoutException as error:
+        # Without a connection nobody has read anything.
+        outcome = "failed" if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout) else "timeout"
+        return Answer(outcome, pause_seconds=pause_seconds, trouble="no answer in time")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return Answer("failed", pause_seconds=pause_seconds, trouble=type(error).__name__)
+    raw = _storable(body.decode(errors="replace"))[:RAW_MAX]
+    if response.status_code != 200:
+        limited = response.status_code == 429
+        pause = max(pause_seconds, _retry_after(response))
+        trouble = f"it answered {response.status_code}"
+        return Answer("limited" if limited else "failed", raw=raw, pause_seconds=pause, trouble=trouble)
+    answer = _read(brief, body, raw)
+    return answer if answer.outcome == "answered" else replace(answer, pause_seconds=pause_seconds)
+
+
+def _read(brief: Brief, body: bytes, raw: str) -> Answer:
+    """What a 200 is worth."""
+    dialect = settings().llm_dialect
+    said: Any = None
+    try:
+        said = json.loads(body)
+        reply = dialects.read(dialect, said)
+        opinions = opinions_of(reply.text, brief)
+    except Refused as error:
+        heard = Answer("refused", raw=raw, trouble=_storable(f"it refused: {error}")[:200])
+    except (Malformed, ValueError, RecursionError) as error:
+        heard = Answer("invalid", raw=raw, trouble=_storable(f"no ballot: {error}")[:200])
+    else:
+        heard = Answer("answered", opinions, raw=_storable(reply.text)[:RAW_MAX])
+    read, written = dialects.tokens(dialect, said)
+    return replace(heard, input_tokens=read, output_tokens=written)
+
+
+def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
+    """The ballot that a verdict in JSON is.
+
+    Raises:
+        Malformed: it is no verdict, or not on exactly these entries.
+    """
+    try:
+        verdict = _Verdict.model_validate_json(text)
+    except ValidationError as error:
+        raise Malformed(f"{error.errors(include_input=False, include_url=False)[0]['msg']}") from None
+    labels = sorted(candidate.label for candidate in brief.candidates)
+    if sorted(verdict.ranking) != labels:
+        raise Malformed("the ranking is not a permutation of the labels")
+    if sorted(remark.label for remark in verdict.entries) != labels:
+        raise Malformed("the remarks are not on exactly these labels")
+    return {
+        remark.label: Opinion(1 + verdict.ranking.index(remark.label), remark.grade, _flaw(remark.flaw))
+        for remark in verdict.entries
+    }
+
+
+def _flaw(told: str) -> str:
+    line = " ".join(_storable(told).split())
+    return line[: prompt.FLAW_CHARACTERS] or "No flaw was named."
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL cannot keep, or a terminal would obey."""
+    return "".join(c for c in text.encode(errors="replace").decode() if c >= " " or c in "\n\t")
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """The seconds that a server asks for: a number, or a date."""
+    told = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(0.0, seconds), RETRY_AFTER_MAX_SECONDS)
+
+
+def _until(date: str) -> float:
+    return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
