@@ -14,6 +14,7 @@ class Lock(IntEnum):
     RATE = 7_203_110_442
     AUDIT = 7_203_110_443
     BRING_IN = 7_203_110_444  # the first money decides of which kind all is
+    SPEND = 7_203_110_445  # what a day may cost is counted by one at a time
 
 
 def hold(session: Session, lock: Lock) -> None:

@@ -22,13 +22,15 @@ FREE: frozenset[Outcome | None] = frozenset({"limited", "failed"})  # nothing wa
 
 TRIES = 3  # of one model for one ballot
 ROUNDS = 2  # n ballots each: a drop is never charged for more than 2 n calls
-RAW_MAX = 20_000
+RAW_MAX = 20_000  # characters kept of what came back
+# A drop that was handed out so often without an end is decided offline: it is never stuck.
+PATIENCE = 6
 CONTESTED_BELOW = 0.6  # agreement on the first place
 
 
 @dataclass(frozen=True)
-class Call:
-    """One question to a model. `running`: it was begun and may still be answered."""
+class Asked:
+    """One question to a model, so far. `running`: it may still be answered."""
 
     k: int
     model: str
@@ -50,6 +52,11 @@ class Answer:
     pause_seconds: float = 0.0  # to wait before the next try
     trouble: str = ""  # a sentence, where there was any
 
+    @property
+    def charged(self) -> bool:
+        """Whether it may have cost anything."""
+        return self.outcome not in FREE
+
 
 def ballots(stage: Stage, entries: int) -> range:
     """The numbers of the ballots that a drop of so many entries wants."""
@@ -63,14 +70,15 @@ def model(stage: Stage, k: int, entries: int, models: Sequence[str]) -> str | No
     return models[-1] if stage == "second" or k >= entries else models[0]
 
 
-def is_open(stage: Stage, k: int, entries: int, models: Sequence[str], calls: Collection[Call]) -> bool:
+def is_open(stage: Stage, k: int, entries: int, models: Sequence[str], calls: Collection[Asked]) -> bool:
     """Whether a model may be asked for this ballot, which is not cast: it has tries left, the drop calls."""
     asked = [call for call in calls if call.k == k and call.model == model(stage, k, entries, models)]
-    return (
-        len(asked) < TRIES
-        and not any(call.running for call in asked)
-        and sum(call.outcome not in FREE for call in calls) < ROUNDS * entries
-    )
+    return len(asked) < TRIES and not any(call.running for call in asked) and has_calls(entries, calls)
+
+
+def has_calls(entries: int, calls: Collection[Asked]) -> bool:
+    """Whether a drop of so many entries may have another call charged."""
+    return sum(call.outcome not in FREE for call in calls) < ROUNDS * entries
 
 
 def following(

@@ -33,6 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from models.grades import GRADES, Grade
 from models.ids import uuid7
 from models.packs import PACKS, Pack
+from models.panel import OUTCOMES, STAGES, Outcome, Stage
 from models.states import Status
 
 GUARDS = files("models").joinpath("guards.sql").read_text()
@@ -129,6 +130,7 @@ class Drop(Base):
         CheckConstraint(_one_of("pack", PACKS), name="pack"),
         CheckConstraint(_one_of("grade", GRADES), name="grade"),
         CheckConstraint(_one_of("min_grade", GRADES), name="min_grade"),
+        CheckConstraint(_one_of("panel", STAGES), name="panel"),
         CheckConstraint("length(prompt) BETWEEN 1 AND 20000", name="prompt"),
         CheckConstraint("price_cents > 0", name="price"),
         CheckConstraint("fee_bps BETWEEN 0 AND 10000 AND fee_flat_cents >= 0", name="fee"),
@@ -188,6 +190,7 @@ class Drop(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     ended_at: Mapped[datetime | None]
     rated: Mapped[bool] = mapped_column(server_default=text("false"))  # counted in the agents' ratings
+    panel: Mapped[Stage] = mapped_column(Text, server_default=text("'first'"))  # which judges are asked
 
 
 class Claim(Base):
@@ -270,6 +273,12 @@ class Ballot(Base):
     """One listwise judgement of all entries of a drop: the k-th order, asked and answered once."""
 
     __tablename__ = "ballots"
+    __table_args__ = (
+        # A ballot of a model is that of a call for it.
+        ForeignKeyConstraint(
+            ["call_id", "job_id", "k"], ["calls.id", "calls.job_id", "calls.k"], name="ballots_call"
+        ),
+    )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     k: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
@@ -279,6 +288,36 @@ class Ballot(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     labels: Mapped[list[Any]] = mapped_column(JSONB)  # [[label, submission id]], in the order that was read
     milliseconds: Mapped[int]  # how long the judge took
+    call_id: Mapped[UUID | None]  # the call that brought it; none where no model was asked
+
+
+class Call(Base):
+    """One question to a model: begun before it is asked, so that none is forgotten or paid for unseen."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        CheckConstraint(_one_of("outcome", OUTCOMES), name="outcome"),
+        CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="ended"),
+        CheckConstraint("input_tokens >= 0 AND output_tokens >= 0 AND microcents >= 0", name="cost"),
+        UniqueConstraint("id", "job_id", "k"),  # for ballots_call
+        Index("calls_of_job", "job_id", "k"),
+        Index("calls_begun", "begun_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    k: Mapped[int] = mapped_column(SmallInteger)  # of the ballot that it was to bring
+    model: Mapped[str]
+    begun_at: Mapped[datetime]  # by the database
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[Outcome | None] = mapped_column(Text)  # `panel` says what each means
+    trouble: Mapped[str] = mapped_column(server_default=text("''"))
+    prompt_hash: Mapped[str] = mapped_column(server_default=text("''"))  # SHA-256 of the request's messages
+    raw: Mapped[str] = mapped_column(server_default=text("''"))  # what came back
+    input_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    output_tokens: Mapped[int] = mapped_column(server_default=text("0"))
+    microcents: Mapped[int] = mapped_column(BigInteger)  # millionths of a cent; estimated until it has ended
+    milliseconds: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Upload(Base):

@@ -266,6 +266,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def ballots_at_once(self) -> int:
+        """How many ballots one judge worker casts at once."""
+        return self.judge_concurrency or (128 if self.judge == "llm" else 8)
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Who is asked for ballots: none, a model, or a first and a second one."""
         if self.judge != "llm" or not self.llm_model:

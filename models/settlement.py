@@ -4,12 +4,10 @@ Every function here is safe to run twice, at once or late: it locks the drop, lo
 and does nothing where nothing is owed. None of them publishes; `sweep` is handed a publisher.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from random import Random
 from typing import cast
 from uuid import UUID
 
@@ -17,17 +15,16 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import attachments, crash, db, events, ledger, lifecycle, slots
+from models import attachments, calls, crash, db, dealing, events, ledger, lifecycle, panel, slots
 from models.crash import Point
 from models.grades import Brief, Candidate, Opinion, Verdict, aggregate, meets, quorum, unusable
 from models.schema import Ballot, Drop, Heartbeat, Submission, Upload
+from models.settings import settings
 from models.states import TERMINAL, Status
 
 SWEEP_BATCH = 500  # drops one sweep hands out at most; the next is a second away
 NO_SUBMISSIONS = "no_submissions"
 BELOW_MIN_GRADE = "below_min_grade"
-
-_LABELS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that look alike
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Assignment:
     """One ballot to be cast: what the judge reads, and which entry each label stands for.
 
     `files`: what hangs on the entries, by label; their content is not here. `attempts`: how often the
-    drop was handed out to be judged.
+    drop was handed out to be judged. `call`: the one that a model is to be asked with; None: no model is.
     """
 
     brief: Brief
@@ -43,6 +40,7 @@ class Assignment:
     input_hash: str
     files: dict[str, list[Upload]] = field(default_factory=dict)
     attempts: int = 0
+    call: calls.Begun | None = None
 
 
 # Closing -------------------------------------------------------------------------------------
@@ -108,47 +106,80 @@ def _fail(session: Session, drop: Drop, reason: str, at: datetime) -> None:
 # Judging -------------------------------------------------------------------------------------
 
 
+def hand_out(session: Session, job_id: UUID) -> list[int] | None:
+    """The numbers of the ballots to be cast now; None when none are owed.
+
+    Models take their time: the sweep gives them as long as a call may take.
+    """
+    missing = ballots_missing(session, job_id)
+    if missing and settings().models:
+        drop = lifecycle.lock(session, job_id)
+        drop.due_at = db.now(session) + calls.lease()
+    return missing
+
+
 def ballots_missing(session: Session, job_id: UUID) -> list[int] | None:
-    """The numbers of the ballots still to be cast, one for each entry; None when none are owed."""
+    """The numbers of the ballots still to be cast; None when none are owed."""
     drop = session.get(Drop, job_id)
     if drop is None or drop.status is not Status.RANKING:
         return None
-    cast_already = set(session.scalars(select(Ballot.k).where(Ballot.job_id == job_id)))
-    return [k for k in range(slots.entries(session, drop)) if k not in cast_already]
+    return _missing(session, drop, slots.entries(session, drop))
+
+
+def _missing(session: Session, drop: Drop, entries: int) -> list[int]:
+    cast_already = set(session.scalars(select(Ballot.k).where(Ballot.job_id == drop.id)))
+    return [k for k in panel.ballots(drop.panel, entries) if k not in cast_already]
 
 
 def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
-    """What the k-th ballot is about; None where it is cast already or the drop is past judging.
+    """What the k-th ballot is about; None where it is cast already, or nobody is to be asked for it now.
 
-    The orders are the cyclic shifts of one shuffle, so that every entry stands once in every
-    place. Shuffle and labels derive from the entries themselves: the same when a message is
-    redelivered, and unknown to a competitor, who cannot see the others' entries.
+    Where a model is to be asked, the call is begun with this: committed, before it is made.
     """
-    if k not in (ballots_missing(session, job_id) or ()):
+    models = settings().models
+    drop = lifecycle.lock(session, job_id) if models else session.get(Drop, job_id)
+    if drop is None or drop.status is not Status.RANKING:
         return None
-    drop = session.get_one(Drop, job_id)
     entries = arrivals(session, job_id)
-    seed = hashlib.sha256(
-        "\0".join([str(job_id), *(f"{entry.id}:{entry.body}" for entry in entries)]).encode()
-    ).hexdigest()
-    # Not a secret drawn from entropy: reproducible on purpose, so that a receipt can be checked.
-    order = Random(seed).sample(entries, len(entries))  # noqa: S311
-    order = order[k % len(order) :] + order[: k % len(order)]
-    labels = ["".join(pair) for pair in Random(f"{seed}:{k}").sample(_label_pairs(), len(order))]  # noqa: S311
-    brief = Brief(
-        prompt=drop.prompt,
-        pack=drop.pack,
-        candidates=tuple(Candidate(label, entry.body) for label, entry in zip(labels, order, strict=True)),
-    )
+    if k not in _missing(session, drop, len(entries)):
+        return None
+    dealt = [(entry, entry.body) for entry in entries]
+    seed = dealing.seed(job_id, [(entry.id, entry.body) for entry in entries])
+    brief, labels = dealing.deal(seed, k, drop.prompt, drop.pack, dealt)
+    call = None
+    if _listens(drop):
+        call = _call(session, drop, k, brief)
+        if call is None:
+            return None
+    elif k >= len(entries):  # a second opinion is a model's
+        return None
     hanging = attachments.of_entries(session, job_id)
-    files = {label: hanging[e.id] for label, e in zip(labels, order, strict=True) if e.id in hanging}
+    files = {label: hanging[entry.id] for label, entry in labels.items() if entry.id in hanging}
     return Assignment(
         brief=brief,
-        entries={label: entry.id for label, entry in zip(labels, order, strict=True)},
+        entries={label: entry.id for label, entry in labels.items()},
         input_hash=_input_hash(brief, files),
         files=files,
         attempts=drop.attempts,
+        call=call,
     )
+
+
+def _listens(drop: Drop) -> bool:
+    """Whether models are asked for the ballots of this drop, still."""
+    return bool(settings().models) and drop.panel != "local" and drop.attempts < panel.PATIENCE
+
+
+def _call(session: Session, drop: Drop, k: int, brief: Brief) -> calls.Begun | None:
+    """Begin the call that this ballot wants next; None where it has to wait, or none is left."""
+    entries, models = len(brief.candidates), settings().models
+    model, so_far = panel.model(drop.panel, k, entries, models), calls.of_job(session, drop.id)
+    if model is None or not panel.is_open(drop.panel, k, entries, models, so_far):
+        return None
+    if not calls.affordable(session, drop.id, brief):
+        return None
+    tried = sum(call.k == k and call.model == model for call in so_far)
+    return calls.begin(session, drop.id, k, model, brief, tried)
 
 
 def _input_hash(brief: Brief, files: dict[str, list[Upload]]) -> str:
@@ -168,6 +199,7 @@ def record(
     assignment: Assignment,
     answer: dict[str, Opinion],
     milliseconds: int,
+    call_id: UUID | None = None,
 ) -> bool:
     """Keep a ballot. The first writer wins; False where it was cast before, or comes too late.
 
@@ -188,12 +220,28 @@ def record(
         verdict=verdict,
         labels=[[label, str(entry)] for label, entry in assignment.entries.items()],
         milliseconds=milliseconds,
+        call_id=call_id,
     )
     once = statement.on_conflict_do_nothing().returning(Ballot.k)
     if session.execute(once).one_or_none() is None:
         return False
-    events.tell(session, "judge.step", job_id, ballot=k, of=len(assignment.entries), judge=judge)
+    wanted = len(panel.ballots(drop.panel, len(assignment.entries)))
+    events.tell(session, "judge.step", job_id, ballot=k, of=wanted, judge=judge)
     return True
+
+
+def answered(
+    session: Session, job_id: UUID, k: int, judge: str, assignment: Assignment, answer: panel.Answer
+) -> bool:
+    """Keep how a call ended, and its ballot where it brought one; whether that was kept."""
+    assert assignment.call is not None
+    call_id = assignment.call.id
+    lifecycle.lock(session, job_id)
+    calls.end(session, call_id, answer)
+    if answer.outcome != "answered":
+        return False
+    cast_ballot = (job_id, k, judge, assignment, answer.opinions, answer.milliseconds)
+    return record(session, *cast_ballot, call_id=call_id)
 
 
 def rank(session: Session, job_id: UUID) -> Status:
@@ -207,7 +255,7 @@ def rank(session: Session, job_id: UUID) -> Status:
         return drop.status
     entries = arrivals(session, job_id)
     verdict = decide(session, job_id, entries)
-    if verdict is None:
+    if _waits(session, drop, entries, verdict, at) or verdict is None:
         return drop.status
     by_id = {entry.id: entry for entry in entries}
     for ranked in verdict.ranking:
@@ -224,6 +272,27 @@ def rank(session: Session, job_id: UUID) -> Status:
         drop.grade_rationale = best.rationale
         lifecycle.move(session, drop, Status.COMPLETED, at)
     return drop.status
+
+
+def _waits(
+    session: Session, drop: Drop, entries: list[Submission], verdict: Verdict | None, at: datetime
+) -> bool:
+    """Whether models are to be heard before this is decided; opens the next stage where one is through."""
+    if not _listens(drop):
+        return False
+    models, so_far = settings().models, calls.of_job(session, drop.id)
+    if any(call.running for call in so_far):
+        return True
+    brief = Brief(drop.prompt, drop.pack, tuple(Candidate("", entry.body) for entry in entries))
+    askable = panel.has_calls(len(entries), so_far) and calls.affordable(session, drop.id, brief)
+    missing = _missing(session, drop, len(entries))
+    if askable and any(panel.is_open(drop.panel, k, len(entries), models, so_far) for k in missing):
+        return True
+    agreement = verdict.agreement if verdict else None
+    stage = panel.following(drop.panel, len(entries), models, agreement, askable)
+    if stage:
+        drop.panel, drop.attempts, drop.due_at = stage, 0, at
+    return stage is not None
 
 
 def decide(session: Session, job_id: UUID, entries: list[Submission]) -> Verdict | None:
@@ -259,10 +328,6 @@ def arrivals(session: Session, job_id: UUID) -> list[Submission]:
 
 def _opinions(ballot: Ballot) -> dict[UUID, Opinion]:
     return {UUID(entry): Opinion(**opinion) for entry, opinion in ballot.verdict.items()}
-
-
-def _label_pairs() -> list[tuple[str, str]]:
-    return [(a, b) for a in _LABELS for b in _LABELS]
 
 
 # Paying --------------------------------------------------------------------------------------

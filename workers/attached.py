@@ -10,15 +10,13 @@ from dataclasses import replace
 from models import files
 from models.errors import FileLost, Unavailable
 from models.grades import Brief
+from models.panel import PATIENCE
 from models.schema import Upload
 from models.settlement import Assignment
 
 logger = logging.getLogger(__name__)
 
 READ_MAX = 20_000  # characters of all files of one entry; as much as the local judge reads of its text
-# How often a drop is handed out, twenty seconds apart in the end, before a store that is away counts
-# as one that has lost the file: a drop never waits for ever.
-PATIENCE = 6
 
 
 def read_into(assignment: Assignment) -> Brief:
@@ -29,7 +27,7 @@ def read_into(assignment: Assignment) -> Brief:
     """
     if not assignment.files:
         return assignment.brief
-    patient = assignment.attempts < PATIENCE
+    patient = assignment.attempts < PATIENCE  # then a store that is away counts as one that lost the file
     candidates = [
         replace(candidate, text=_with_files(candidate.text, assignment.files[candidate.label], patient))
         if candidate.label in assignment.files

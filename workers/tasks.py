@@ -11,16 +11,19 @@ from celery import chord
 from sqlalchemy.orm import Session
 
 from models import audits, autotopup, crash, db, files, ratings, remittance, replay, settlement, uploads
+from models.calls import Begun
 from models.crash import Point
 from models.errors import Unavailable
 from models.notices import Notice, Order
+from models.panel import Answer
 from models.settings import settings
+from models.settlement import Assignment
 from models.states import Status
 from workers import attached, rails
 from workers import judge as judges
 from workers.app import app
 from workers.broker import REDIS_TROUBLE
-from workers.judge import patience
+from workers.judge import llm, patience
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ def close(job_id: str) -> None:
 @app.task
 def judge(job_id: str) -> None:
     """Have the missing ballots cast in parallel, then `rank`: a chord, and the sweep if it breaks."""
-    missing = db.retried(lambda session: settlement.ballots_missing(session, UUID(job_id)))
+    missing = db.retried(lambda session: settlement.hand_out(session, UUID(job_id)))
     if missing is None:
         return
     crash.point(Point.CHORD_UNSENT)
@@ -77,9 +80,24 @@ def ballot(job_id: str, k: int) -> int:
 
 
 def _cast(job_id: UUID, k: int) -> None:
-    assignment = db.retried(lambda session: settlement.assign(session, job_id, k))
-    if assignment is None:
-        return
+    """Ask whoever is to be asked for this ballot, until it is cast or nobody is left to be asked now."""
+    while assignment := db.retried(lambda session: settlement.assign(session, job_id, k)):
+        if assignment.call is None:
+            return _judge(job_id, k, assignment)
+        answer = _ask(assignment, assignment.call)
+        crash.point(Point.BALLOT_JUDGED)
+        told = (job_id, k, llm.NAME, assignment, answer)
+        db.retried(lambda session, told=told: settlement.answered(session, *told))
+        crash.point(Point.BALLOT_RECORDED)
+        if answer.outcome == "answered":
+            return None
+        logger.warning("ballot %s of drop %s: %s: %s", k, job_id, assignment.call.model, answer.trouble)
+        time.sleep(answer.pause_seconds)
+    return None
+
+
+def _judge(job_id: UUID, k: int, assignment: Assignment) -> None:
+    """Cast a ballot that no model is asked for."""
     brief = attached.read_into(assignment)
     judge_, begun = judges.chosen(assignment.attempts), time.monotonic()
     answer = patience.ask(judge_, brief, settings().judge_seconds)  # slow: no transaction is open here
@@ -88,6 +106,15 @@ def _cast(job_id: UUID, k: int) -> None:
     cast = (job_id, k, judge_.name, assignment, answer, milliseconds)
     db.retried(lambda session: settlement.record(session, *cast))
     crash.point(Point.BALLOT_RECORDED)
+
+
+def _ask(assignment: Assignment, call: Begun) -> Answer:
+    """Ask a model; slow: no transaction is open here."""
+    try:
+        brief = attached.read_into(assignment)
+    except Unavailable as trouble:  # nobody was asked
+        return Answer("failed", pause_seconds=llm.PAUSE_SECONDS, trouble=str(trouble))
+    return llm.ask(brief, call.model, call.id.hex, call.tried)
 
 
 @app.task
