@@ -18,6 +18,9 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
 
+# Of a judge worker, whose threads wait for models; a money worker says its own on the command line.
+worker_concurrency = _settings().ballots_at_once
+
 # Only a chord's header keeps results. An hour is more than any drop takes to be judged; a chord
 # whose results are gone never runs its body, and then the sweep does.
 task_ignore_result = True

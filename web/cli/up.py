@@ -168,7 +168,7 @@ def _start_servers(supervisor: Supervisor, data: Path) -> None:
 
 def _children(listener: int, judges: list[str]) -> list[Child]:
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:web.serving", "web.app:create_app()"]
-    judge = [*worker_command("judge"), "--pool", "threads", "--concurrency", str(settings().ballots_at_once)]
+    judge = [*worker_command("judge"), "--pool", "threads"]
     money = [*worker_command("money"), "--pool", "prefork", "--concurrency", "2"]
     return [
         Child("money", [*money, "--hostname", "money@%h"], 1, share=2, env=_CELERY_ENV),
