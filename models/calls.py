@@ -77,7 +77,7 @@ def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
     return True
 
 
-def begin(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
+def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
     """Note a call that is about to be made. The drop is locked, so that its calls can be counted."""
     row = Call(job_id=job_id, k=k, model=model, begun_at=db.now(session), microcents=estimate(brief))
     session.add(row)
@@ -85,7 +85,7 @@ def begin(session: Session, job_id: UUID, k: int, model: str, brief: Brief, trie
     return Begun(row.id, model, tried)
 
 
-def end(session: Session, call_id: UUID, answer: Answer) -> None:
+def finish(session: Session, call_id: UUID, answer: Answer) -> None:
     """Note how a call ended, once. Where nothing tells what it cost, the estimate stays."""
     row = session.get_one(Call, call_id, with_for_update=True)
     if row.outcome is not None:

@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=1000,
-        description="Ballots one judge worker casts at once. Unset: 8; with `llm` 128, for a model is waited for.",
+        description="Ballots one judge worker casts at once. Unset: 8; with `llm` 128, for it is waited for.",
     )
     llm_dialect: Literal["openai", "anthropic"] = Field(
         "openai",

@@ -179,7 +179,7 @@ def _call(session: Session, drop: Drop, k: int, brief: Brief) -> calls.Begun | N
     if not calls.affordable(session, drop.id, brief):
         return None
     tried = sum(call.k == k and call.model == model for call in so_far)
-    return calls.begin(session, drop.id, k, model, brief, tried)
+    return calls.start(session, drop.id, k, model, brief, tried)
 
 
 def _input_hash(brief: Brief, files: dict[str, list[Upload]]) -> str:
@@ -237,7 +237,7 @@ def answered(
     assert assignment.call is not None
     call_id = assignment.call.id
     lifecycle.lock(session, job_id)
-    calls.end(session, call_id, answer)
+    calls.finish(session, call_id, answer)
     if answer.outcome != "answered":
         return False
     cast_ballot = (job_id, k, judge, assignment, answer.opinions, answer.milliseconds)

@@ -5,6 +5,7 @@ Each is safe to run twice, at once, or late; what it was told beyond the id does
 
 import logging
 import time
+from functools import partial
 from uuid import UUID
 
 from celery import chord
@@ -86,8 +87,11 @@ def _cast(job_id: UUID, k: int) -> None:
             return _judge(job_id, k, assignment)
         answer = _ask(assignment, assignment.call)
         crash.point(Point.BALLOT_JUDGED)
-        told = (job_id, k, llm.NAME, assignment, answer)
-        db.retried(lambda session, told=told: settlement.answered(session, *told))
+        db.retried(
+            partial(
+                settlement.answered, job_id=job_id, k=k, judge=llm.NAME, assignment=assignment, answer=answer
+            )
+        )
         crash.point(Point.BALLOT_RECORDED)
         if answer.outcome == "answered":
             return None

@@ -25,6 +25,7 @@ WHERE = {
     "web/wire.py": "whoever connected to us",
     "models/files.py": "the operator's bucket",
     "workers/embedded.py": "servers of this machine",
+    "workers/judge/dialects.py": "the server of models, OpenAI's, Anthropic's or the operator's",
     "workers/rails/stripe.py": "Stripe, or the operator's CLORP_STRIPE_API_URL",
 }
 

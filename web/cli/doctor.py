@@ -31,6 +31,7 @@ _REMEDIES = {
     "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
     "connections": "raise max_connections of PostgreSQL, or lower CLORP_DATABASE_POOL or WEB_CONCURRENCY",
     "disk": "make room, or choose a folder on a larger disk with --data",
+    "judge": "check CLORP_LLM_BASE_URL, CLORP_LLM_API_KEY and CLORP_LLM_MODEL, or set CLORP_JUDGE=local",
     "payments": "set what is missing, or CLORP_PAYMENTS=sandbox",
     "audit": "run `clorp audit` to see what is broken; if there is none, start beat and a worker of money",
     "money queue": "start a worker with --queues money, and beat",
@@ -83,6 +84,7 @@ def _examine(data: Path) -> Iterator[Check]:
         yield from surroundings.database()
     yield from surroundings.broker()
     yield surroundings.payments()
+    yield surroundings.judge()
     migrated = any(check.name == "schema" and check.ok for check in marketplace)
     if migrated:
         yield _money()

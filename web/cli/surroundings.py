@@ -12,12 +12,13 @@ import redis
 from models import backups, db, health
 from models.health import Check
 from models.settings import settings
+from workers.judge import dialects
 
 POSTGRESQL_MIN = 15  # the first with NULLS NOT DISTINCT, by which no two files hang in one place
 SKEW_MAX_SECONDS = 2.0  # the database's clock decides; logs and ids of a machine that is off mislead
 DISK_FREE_MIN_BYTES = 1024**3
-# Of a process of workers: eight judges in threads, two forks for money; the sweep by hand and `clorp …`.
-WORKERS_CONNECTIONS = 8 + 2 + 2
+# Two forks for money; the sweep by hand and `clorp …`.
+OTHER_CONNECTIONS = 2 + 2
 GIB = 1024**3
 
 
@@ -35,8 +36,10 @@ def database() -> Iterator[Check]:
 def _connections(places: int) -> Check:
     given = os.environ.get("WEB_CONCURRENCY", "")
     web = int(given) if given.isdecimal() else 1
-    wanted = web * settings().database_pool + WORKERS_CONNECTIONS
-    counted = f"{web} web × {settings().database_pool} + workers {WORKERS_CONNECTIONS} = {wanted}"
+    pool = settings().database_pool
+    workers = min(settings().ballots_at_once, pool) + OTHER_CONNECTIONS
+    wanted = web * pool + workers
+    counted = f"{web} web × {pool} + workers {workers} = {wanted}"
     return Check("connections", wanted <= places, f"{counted} of {places}")
 
 
@@ -45,6 +48,17 @@ def disk(data: Path) -> Check:
     there = next(folder for folder in (data, *data.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     return Check("disk", free >= DISK_FREE_MIN_BYTES, f"{free / GIB:.1f} GiB free at {there}")
+
+
+def judge() -> Check:
+    """Whether the judge can be had: a model's server is asked which models it has, which costs nothing."""
+    chosen = settings()
+    if chosen.judge == "unruly":
+        return Check("judge", False, "unruly: breaks on demand, and is for `clorp torture` alone")
+    if chosen.judge == "local":
+        return Check("judge", True, "local: a heuristic, blind to wit, taste and truth")
+    trouble = dialects.trouble(chosen)
+    return Check("judge", trouble is None, f"llm, {' then '.join(chosen.models)}: {trouble or 'answers'}")
 
 
 def payments() -> Check:

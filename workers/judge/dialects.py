@@ -20,6 +20,8 @@ Dialect = Literal["openai", "anthropic"]
 
 CONNECTIONS_MAX = 256  # of one worker process; each thread of it holds one at most
 ANSWER_BYTES_MAX = 1_000_000  # more than any verdict is
+LOOK_SECONDS = 5.0
+DENIED = (401, 403)
 _TOOL = "verdict"
 
 
@@ -57,13 +59,33 @@ def client() -> httpx2.Client:
     return httpx2.Client(limits=limits, follow_redirects=False, trust_env=True)
 
 
-def post(settings: Settings, model: str, prompt: Prompt) -> tuple[httpx2.Response, bytes]:
-    """Ask a model: the answer's head and body, whatever it says.
+@dataclass(frozen=True)
+class Heard:
+    """An answer as it came. `later`: what it says in Retry-After."""
+
+    status: int
+    body: bytes
+    later: str
+
+
+def post(settings: Settings, model: str, prompt: Prompt) -> Heard:
+    """Ask a model.
 
     Raises:
-        TimeoutException: it did not come in time, drop by drop included.
-        HTTPError: whatever else the client raises; also for an answer longer than ANSWER_BYTES_MAX.
+        TimeoutError: it did not answer in time, drop by drop included.
+        ConnectionError: it cannot be asked, or broke off; nothing is charged.
     """
+    try:
+        return _post(settings, model, prompt)
+    except (httpx2.ConnectTimeout, httpx2.PoolTimeout):
+        raise ConnectionError("no connection in time") from None
+    except httpx2.TimeoutException:
+        raise TimeoutError("no answer in time") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ConnectionError(type(error).__name__) from None
+
+
+def _post(settings: Settings, model: str, prompt: Prompt) -> Heard:
     tongue, seconds = _TONGUES[settings.llm_dialect], settings.llm_timeout_seconds
     deadline = time.monotonic() + seconds
     request = client().build_request(
@@ -82,7 +104,20 @@ def post(settings: Settings, model: str, prompt: Prompt) -> tuple[httpx2.Respons
                 raise httpx2.ReadTimeout("the answer only drips in", request=request)
             if len(body) > ANSWER_BYTES_MAX:
                 raise httpx2.DecodingError("the answer does not end", request=request)
-    return response, bytes(body)
+    return Heard(response.status_code, bytes(body), response.headers.get("Retry-After", ""))
+
+
+def trouble(settings: Settings) -> str | None:
+    """What keeps the models of these settings from being asked, as far as their server tells for nothing."""
+    tongue = _TONGUES[settings.llm_dialect]
+    url = (settings.llm_base_url or tongue.url).rstrip("/") + "/models"
+    try:
+        answer = client().get(url, headers=tongue.headers(settings.llm_api_key or ""), timeout=LOOK_SECONDS)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return f"its server cannot be reached ({type(error).__name__})"
+    if answer.status_code in DENIED:
+        return f"its server answers {answer.status_code}: the key is missing or wrong"
+    return None  # not every server lists what it has
 
 
 def read(dialect: Dialect, body: dict[str, Any]) -> Reply:

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.grades import Brief, Grade, Opinion
-from models.panel import RAW_MAX, Answer
+from models.panel import RAW_MAX, Answer, Outcome
 from models.settings import settings
 from workers.judge import dialects, prompt
 from workers.judge.dialects import Malformed, Refused
@@ -24,6 +23,7 @@ from workers.judge.dialects import Malformed, Refused
 logger = logging.getLogger(__name__)
 
 NAME = "llm/1"
+OK, LIMITED = 200, 429
 PAUSE_SECONDS = 0.5  # before a second try, twice that before a third; with jitter
 RETRY_AFTER_MAX_SECONDS = 20.0  # who says “later” than that is asked at the sweep's pace
 
@@ -61,20 +61,17 @@ def ask(brief: Brief, model: str, nonce: str, tried: int = 0) -> Answer:
 
 def _ask(brief: Brief, model: str, written: prompt.Prompt, pause_seconds: float) -> Answer:
     try:
-        response, body = dialects.post(settings(), model, written)
-    except httpx2.TimeoutException as error:
-        # Without a connection nobody has read anything.
-        outcome = "failed" if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout) else "timeout"
-        return Answer(outcome, pause_seconds=pause_seconds, trouble="no answer in time")
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        return Answer("failed", pause_seconds=pause_seconds, trouble=type(error).__name__)
-    raw = _storable(body.decode(errors="replace"))[:RAW_MAX]
-    if response.status_code != 200:
-        limited = response.status_code == 429
-        pause = max(pause_seconds, _retry_after(response))
-        trouble = f"it answered {response.status_code}"
-        return Answer("limited" if limited else "failed", raw=raw, pause_seconds=pause, trouble=trouble)
-    answer = _read(brief, body, raw)
+        heard = dialects.post(settings(), model, written)
+    except TimeoutError as error:
+        return Answer("timeout", pause_seconds=pause_seconds, trouble=str(error))
+    except ConnectionError as error:
+        return Answer("failed", pause_seconds=pause_seconds, trouble=str(error))
+    raw = _storable(heard.body.decode(errors="replace"))[:RAW_MAX]
+    if heard.status != OK:
+        outcome: Outcome = "limited" if heard.status == LIMITED else "failed"
+        pause = max(pause_seconds, _seconds(heard.later))
+        return Answer(outcome, raw=raw, pause_seconds=pause, trouble=f"it answered {heard.status}")
+    answer = _read(brief, heard.body, raw)
     return answer if answer.outcome == "answered" else replace(answer, pause_seconds=pause_seconds)
 
 
@@ -127,11 +124,11 @@ def _storable(text: str) -> str:
     return "".join(c for c in text.encode(errors="replace").decode() if c >= " " or c in "\n\t")
 
 
-def _retry_after(response: httpx2.Response) -> float:
-    """The seconds that a server asks for: a number, or a date."""
-    told = response.headers.get("Retry-After", "").strip()
+def _seconds(later: str) -> float:
+    """The seconds that a Retry-After asks for, which is a number or a date; 0 for anything else."""
+    told = later.strip()
     try:
-        seconds = float(told) if told.replace(".", "", 1).isdigit() else _until(told)
+        seconds = float(told) if told.replace(".", "", 1).isdecimal() else _until(told)
     except (ValueError, TypeError, OverflowError):
         return 0.0
     return min(max(0.0, seconds), RETRY_AFTER_MAX_SECONDS)
