@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from models import db, locks
+from models import locks
 from models.grades import Brief
+from models.ids import uuid7
 from models.panel import Answer, Asked
 from models.schema import Call
 from models.settings import settings
@@ -22,6 +23,7 @@ CHARACTERS_MAX = 8_000  # that a model gets to read of the task, and of each ent
 INSTRUCTIONS_TOKENS = 1_000
 ANSWER_TOKENS, REMARK_TOKENS = 300, 120
 
+_KEPT = "outcome trouble prompt_hash raw input_tokens output_tokens milliseconds".split()
 _TODAY = text("calls.begun_at >= date_trunc('day', clock_timestamp(), 'UTC')")
 
 
@@ -41,12 +43,9 @@ def lease() -> timedelta:
 
 def of_job(session: Session, job_id: UUID) -> list[Asked]:
     """All calls for a drop."""
-    since = db.now(session) - lease()
-    query = select(Call.k, Call.model, Call.outcome, Call.begun_at).where(Call.job_id == job_id)
-    return [
-        Asked(row.k, row.model, row.outcome, row.outcome is None and row.begun_at > since)
-        for row in session.execute(query)
-    ]
+    running = Call.outcome.is_(None) & (Call.begun_at > func.clock_timestamp() - lease())
+    query = select(Call.k, Call.model, Call.outcome, running.label("running")).where(Call.job_id == job_id)
+    return [Asked(row.k, row.model, row.outcome, row.running) for row in session.execute(query)]
 
 
 def estimate(brief: Brief) -> int:
@@ -79,21 +78,29 @@ def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
 
 def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
     """Note a call that is about to be made. The drop is locked, so that its calls can be counted."""
-    row = Call(job_id=job_id, k=k, model=model, begun_at=db.now(session), microcents=estimate(brief))
-    session.add(row)
-    session.flush()
-    return Begun(row.id, model, tried)
+    call = Begun(uuid7(), model, tried)
+    at = func.clock_timestamp()
+    row = {"id": call.id, "job_id": job_id, "k": k, "model": model, "microcents": estimate(brief)}
+    session.execute(insert(Call).values(**row, begun_at=at))
+    return call
 
 
 def finish(session: Session, call_id: UUID, answer: Answer) -> None:
     """Note how a call ended, once. Where nothing tells what it cost, the estimate stays."""
-    row = session.get_one(Call, call_id, with_for_update=True)
-    if row.outcome is not None:
-        return
-    row.outcome, row.ended_at, row.trouble = answer.outcome, db.now(session), answer.trouble
-    row.prompt_hash, row.raw, row.milliseconds = answer.prompt_hash, answer.raw, answer.milliseconds
-    row.input_tokens, row.output_tokens = answer.input_tokens, answer.output_tokens
-    if answer.charged:
-        row.microcents = microcents(answer.input_tokens, answer.output_tokens) or row.microcents
-    else:
-        row.microcents = 0
+    told = {
+        name: getattr(answer, name)
+        for name in (
+            "outcome",
+            "trouble",
+            "prompt_hash",
+            "raw",
+            "input_tokens",
+            "output_tokens",
+            "milliseconds",
+        )
+    }
+    cost = microcents(answer.input_tokens, answer.output_tokens) if answer.charged else 0
+    if cost or not answer.charged:
+        told["microcents"] = cost
+    unfinished = update(Call).where(Call.id == call_id, Call.outcome.is_(None))
+    session.execute(unfinished.values(**told, ended_at=func.clock_timestamp()))

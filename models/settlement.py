@@ -199,7 +199,6 @@ def record(
     assignment: Assignment,
     answer: dict[str, Opinion],
     milliseconds: int,
-    call_id: UUID | None = None,
 ) -> bool:
     """Keep a ballot. The first writer wins; False where it was cast before, or comes too late.
 
@@ -208,12 +207,36 @@ def record(
     """
     if wrong := unusable(answer, list(assignment.entries)):
         raise ValueError(f"{judge} gave no usable answer: {wrong}")
-    drop = lifecycle.lock(session, job_id)
+    return _keep(session, lifecycle.lock(session, job_id), k, judge, assignment, answer, milliseconds)
+
+
+def answered(
+    session: Session, job_id: UUID, k: int, judge: str, assignment: Assignment, answer: panel.Answer
+) -> bool:
+    """Keep how a call ended, and its ballot where it brought one; whether that was kept."""
+    assert assignment.call is not None
+    drop, call_id = lifecycle.lock(session, job_id), assignment.call.id
+    calls.finish(session, call_id, answer)
+    if answer.outcome != "answered":
+        return False
+    return _keep(session, drop, k, judge, assignment, answer.opinions, answer.milliseconds, call_id)
+
+
+def _keep(
+    session: Session,
+    drop: Drop,
+    k: int,
+    judge: str,
+    assignment: Assignment,
+    answer: dict[str, Opinion],
+    milliseconds: int,
+    call_id: UUID | None = None,
+) -> bool:
     if drop.status is not Status.RANKING:
         return False
     verdict = {str(entry): asdict(answer[label]) for label, entry in assignment.entries.items()}
     statement = insert(Ballot).values(
-        job_id=job_id,
+        job_id=drop.id,
         k=k,
         judge=judge,
         input_hash=assignment.input_hash,
@@ -226,22 +249,8 @@ def record(
     if session.execute(once).one_or_none() is None:
         return False
     wanted = len(panel.ballots(drop.panel, len(assignment.entries)))
-    events.tell(session, "judge.step", job_id, ballot=k, of=wanted, judge=judge)
+    events.tell(session, "judge.step", drop.id, ballot=k, of=wanted, judge=judge)
     return True
-
-
-def answered(
-    session: Session, job_id: UUID, k: int, judge: str, assignment: Assignment, answer: panel.Answer
-) -> bool:
-    """Keep how a call ended, and its ballot where it brought one; whether that was kept."""
-    assert assignment.call is not None
-    call_id = assignment.call.id
-    lifecycle.lock(session, job_id)
-    calls.finish(session, call_id, answer)
-    if answer.outcome != "answered":
-        return False
-    cast_ballot = (job_id, k, judge, assignment, answer.opinions, answer.milliseconds)
-    return record(session, *cast_ballot, call_id=call_id)
 
 
 def rank(session: Session, job_id: UUID) -> Status:
