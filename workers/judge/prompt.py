@@ -125,13 +125,18 @@ def entry(text: str, task: str) -> str:
 
 def _clean(text: str) -> str:
     """Without signs that no reader sees (control, zero-width, turning), and without marks of a chat."""
-    seen = "".join(sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in _UNSEEN)
+    seen = text if text.isascii() and text.isprintable() else "".join(c for c in text if not _hidden(c))
     while seen != (less := _TEMPLATE.sub("", seen)):  # what is left may close up to another one
         seen = less
     return seen
 
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+def _hidden(sign: str) -> bool:
+    return unicodedata.category(sign) in _UNSEEN and sign not in "\n\t"
+
+
+# Control and format signs, halves of pairs, signs of nobody; and line ends that some take for a new line.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def _cut(text: str, most: int, clean: Callable[[str], str]) -> str:
