@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import BigInteger, bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from models import locks
 from models.grades import Brief
 from models.ids import uuid7
 from models.panel import Answer, Asked
-from models.schema import Call
+from models.schema import Base, Call
 from models.settings import settings
 
 # After its time a call that nobody heard the end of was cut off together with its process.
@@ -23,7 +23,19 @@ CHARACTERS_MAX = 8_000  # that a model gets to read of the task, and of each ent
 INSTRUCTIONS_TOKENS = 1_000
 ANSWER_TOKENS, REMARK_TOKENS = 300, 120
 
+# Past the ORM and made once: they run for every call.
+_CALLS = Base.metadata.tables["calls"]
 _KEPT = "outcome trouble prompt_hash raw input_tokens output_tokens milliseconds".split()
+_START = insert(_CALLS).values(begun_at=func.clock_timestamp())
+_FINISH = (
+    update(_CALLS)
+    .where(_CALLS.c.id == bindparam("call"), _CALLS.c.outcome.is_(None))
+    .values(
+        **{name: bindparam(name) for name in _KEPT},
+        microcents=func.coalesce(bindparam("cost", type_=BigInteger), _CALLS.c.microcents),
+        ended_at=func.clock_timestamp(),
+    )
+)
 _TODAY = text("calls.begun_at >= date_trunc('day', clock_timestamp(), 'UTC')")
 
 
@@ -79,28 +91,13 @@ def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
 def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
     """Note a call that is about to be made. The drop is locked, so that its calls can be counted."""
     call = Begun(uuid7(), model, tried)
-    at = func.clock_timestamp()
     row = {"id": call.id, "job_id": job_id, "k": k, "model": model, "microcents": estimate(brief)}
-    session.execute(insert(Call).values(**row, begun_at=at))
+    session.execute(_START, row)
     return call
 
 
 def finish(session: Session, call_id: UUID, answer: Answer) -> None:
     """Note how a call ended, once. Where nothing tells what it cost, the estimate stays."""
-    told = {
-        name: getattr(answer, name)
-        for name in (
-            "outcome",
-            "trouble",
-            "prompt_hash",
-            "raw",
-            "input_tokens",
-            "output_tokens",
-            "milliseconds",
-        )
-    }
     cost = microcents(answer.input_tokens, answer.output_tokens) if answer.charged else 0
-    if cost or not answer.charged:
-        told["microcents"] = cost
-    unfinished = update(Call).where(Call.id == call_id, Call.outcome.is_(None))
-    session.execute(unfinished.values(**told, ended_at=func.clock_timestamp()))
+    told = {name: getattr(answer, name) for name in _KEPT}
+    session.execute(_FINISH, {**told, "call": call_id, "cost": cost or None if answer.charged else 0})

@@ -14,8 +14,8 @@ from models.grades import Opinion
 Stage = Literal["first", "contested", "second", "local"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
-# How a call ended: with a ballot; with an answer that is none; with a refusal to judge; without an answer
-# in time; with 429; with a 5xx, or without a connection. None: it has not, or its process died in it.
+# How a call ended: with a ballot; with an answer that is none; with a refusal to judge; with none in time, or
+# one broken off; with 429; with any other status, or without a connection. None: it has not, or died.
 Outcome = Literal["answered", "invalid", "refused", "timeout", "limited", "failed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 FREE: frozenset[Outcome | None] = frozenset({"limited", "failed"})  # nothing was read, nothing is charged

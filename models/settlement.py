@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from models import attachments, calls, crash, db, dealing, events, ledger, lifecycle, panel, slots
 from models.crash import Point
 from models.grades import Brief, Candidate, Opinion, Verdict, aggregate, meets, quorum, unusable
-from models.schema import Ballot, Drop, Heartbeat, Submission, Upload
+from models.schema import Ballot, Base, Drop, Heartbeat, Submission, Upload
 from models.settings import settings
 from models.states import TERMINAL, Status
 
@@ -42,6 +42,10 @@ class Assignment:
     attempts: int = 0
     call: calls.Begun | None = None
 
+
+_BALLOTS = Base.metadata.tables["ballots"]
+# Past the ORM and made once: it runs for every ballot.
+_CAST_ONCE = insert(_BALLOTS).on_conflict_do_nothing().returning(_BALLOTS.c.k)
 
 # Closing -------------------------------------------------------------------------------------
 
@@ -235,18 +239,17 @@ def _keep(
     if drop.status is not Status.RANKING:
         return False
     verdict = {str(entry): asdict(answer[label]) for label, entry in assignment.entries.items()}
-    statement = insert(Ballot).values(
-        job_id=drop.id,
-        k=k,
-        judge=judge,
-        input_hash=assignment.input_hash,
-        verdict=verdict,
-        labels=[[label, str(entry)] for label, entry in assignment.entries.items()],
-        milliseconds=milliseconds,
-        call_id=call_id,
-    )
-    once = statement.on_conflict_do_nothing().returning(Ballot.k)
-    if session.execute(once).one_or_none() is None:
+    ballot = {
+        "job_id": drop.id,
+        "k": k,
+        "judge": judge,
+        "input_hash": assignment.input_hash,
+        "verdict": verdict,
+        "labels": [[label, str(entry)] for label, entry in assignment.entries.items()],
+        "milliseconds": milliseconds,
+        "call_id": call_id,
+    }
+    if session.execute(_CAST_ONCE, ballot).one_or_none() is None:
         return False
     wanted = len(panel.ballots(drop.panel, len(assignment.entries)))
     events.tell(session, "judge.step", drop.id, ballot=k, of=wanted, judge=judge)

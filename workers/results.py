@@ -29,9 +29,9 @@ class Results(RedisBackend):
         """Nothing was awaited."""
         return result
 
-    def mark_as_done(self, task_id: str, *args: Any, **kwargs: Any) -> None:
-        """Count it; what Redis does not take is lost, as messages may be."""
-        self._count(super().mark_as_done, task_id, *args, **kwargs)
+    def mark_as_done(self, task_id: str, result: Any, request: Any = None, *_: Any, **__: Any) -> None:
+        """Count it for its chord, and keep nothing else; where Redis does not take it, it is lost."""
+        self._count(super().mark_as_done, task_id, result, request, store_result=False)
 
     def mark_as_failure(self, task_id: str, *args: Any, **kwargs: Any) -> None:
         """Count it likewise."""

@@ -88,6 +88,7 @@ def test_a_refusal_is_one(judge: Judge):
         ("-5", 0, 1),
         ("", 0, 1),
     ],
+    ids=["seconds", "a part of one", "a date", "a past date", "too much", "words", "below zero", "nothing"],
 )
 def test_who_is_told_to_come_later_does(judge: Judge, later: str, least: float, most: float):
     judge.script.limited, judge.script.retry_after = 1.0, later
@@ -131,7 +132,7 @@ def test_nobody_is_there(judge: Judge, settle):
 
 def test_an_answer_without_end_is_not_read_to_its_end(judge: Judge, monkeypatch):
     monkeypatch.setattr(dialects, "ANSWER_BYTES_MAX", 100)
-    assert ask().outcome == "failed"
+    assert ask().outcome == "timeout"
 
 
 def test_what_a_database_or_a_terminal_cannot_take_does_not_get_in(judge: Judge):

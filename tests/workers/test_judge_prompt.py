@@ -94,8 +94,3 @@ def test_each_pack_has_a_rubric_of_its_own(pack):
     told = prompt.write(Brief("task", pack, (Candidate("AA", "x"),)), NONCE).system
     assert prompt.RUBRICS[pack] in told
     assert not any(other in told for other in others)
-
-
-def test_the_schema_names_the_labels():
-    schema = prompt.write(brief("task", "a", "b"), NONCE).schema
-    assert schema["properties"]["ranking"]["items"]["enum"] == ["L0", "L1"]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import httpx2
 
 from models.settings import Settings
-from workers.judge.prompt import Prompt
+from workers.judge.prompt import SCHEMA, Prompt
 
 Dialect = Literal["openai", "anthropic"]
 
@@ -72,17 +72,17 @@ def post(settings: Settings, model: str, prompt: Prompt) -> Heard:
     """Ask a model.
 
     Raises:
-        TimeoutError: it did not answer in time, drop by drop included.
-        ConnectionError: it cannot be asked, or broke off; nothing is charged.
+        ConnectionError: it cannot be asked; nothing is charged.
+        TimeoutError: it did not answer in time, drop by drop included, or broke off in the middle.
     """
     try:
         return _post(settings, model, prompt)
-    except (httpx2.ConnectTimeout, httpx2.PoolTimeout):
-        raise ConnectionError("no connection in time") from None
-    except httpx2.TimeoutException:
-        raise TimeoutError("no answer in time") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ConnectionError(type(error).__name__) from None
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        raise ConnectionError(f"no connection ({type(error).__name__})") from None
+    except (httpx2.UnsupportedProtocol, httpx2.InvalidURL):
+        raise ConnectionError("CLORP_LLM_BASE_URL is no address that can be asked") from None
+    except httpx2.HTTPError as error:
+        raise TimeoutError(f"no answer ({type(error).__name__})") from None
 
 
 def _post(settings: Settings, model: str, prompt: Prompt) -> Heard:
@@ -148,7 +148,7 @@ def _count(told: object) -> int:
 
 
 def _openai_request(model: str, prompt: Prompt) -> dict[str, Any]:
-    schema = {"name": _TOOL, "strict": True, "schema": prompt.schema}
+    schema = {"name": _TOOL, "strict": True, "schema": SCHEMA}
     return {
         "model": model,
         "temperature": 0,
@@ -177,7 +177,7 @@ def _anthropic_request(model: str, prompt: Prompt) -> dict[str, Any]:
         "max_tokens": prompt.output_tokens,
         "system": prompt.system,
         "messages": [{"role": "user", "content": prompt.user}],
-        "tools": [{"name": _TOOL, "description": "Hand in the verdict.", "input_schema": prompt.schema}],
+        "tools": [{"name": _TOOL, "description": "Hand in the verdict.", "input_schema": SCHEMA}],
         "tool_choice": {"type": "tool", "name": _TOOL},
     }
 

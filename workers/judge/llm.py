@@ -121,6 +121,8 @@ def _flaw(told: str) -> str:
 
 def _storable(text: str) -> str:
     """Without what PostgreSQL cannot keep, or a terminal would obey."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c for c in text.encode(errors="replace").decode() if c >= " " or c in "\n\t")
 
 

@@ -58,11 +58,10 @@ _TEMPLATE = re.compile(
 
 @dataclass(frozen=True)
 class Prompt:
-    """A request's messages, and the JSON schema of the answer. `output_tokens`: the most it may take."""
+    """A request's messages. `output_tokens`: the most that the answer may take."""
 
     system: str
     user: str
-    schema: dict[str, Any]
     output_tokens: int
 
     @property
@@ -88,33 +87,34 @@ def write(brief: Brief, nonce: str) -> Prompt:
     return Prompt(
         system=_SYSTEM.format(rubric=RUBRICS[brief.pack], nonce=nonce, flaw=FLAW_CHARACTERS),
         user="\n".join(lines),
-        schema=schema(labels),
         output_tokens=SPOKEN_TOKENS + ENTRY_TOKENS * len(labels),
     )
 
 
-def schema(labels: list[str]) -> dict[str, Any]:
-    """The JSON schema of an answer about these labels, within what both dialects take as strict."""
-    label = {"type": "string", "enum": labels}
-    remark = {
-        "type": "object",
-        "properties": {
-            "label": label,
-            "flaw": {"type": "string", "description": f"at most {FLAW_CHARACTERS} characters"},
-            "grade": {"type": "string", "enum": list(GRADES)},
+# The same for every call: servers prepare a schema they have not seen, which takes some of them seconds. That
+# the labels are those of the call is checked when the answer is here.
+_LABEL = {"type": "string", "description": "a label from the data"}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "entries": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "label": _LABEL,
+                    "flaw": {"type": "string", "description": f"at most {FLAW_CHARACTERS} characters"},
+                    "grade": {"type": "string", "enum": list(GRADES)},
+                },
+                "required": ["label", "flaw", "grade"],
+                "additionalProperties": False,
+            },
         },
-        "required": ["label", "flaw", "grade"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {
-            "entries": {"type": "array", "items": remark},
-            "ranking": {"type": "array", "items": label},
-        },
-        "required": ["entries", "ranking"],
-        "additionalProperties": False,
-    }
+        "ranking": {"type": "array", "description": "every label once, best first", "items": _LABEL},
+    },
+    "required": ["entries", "ranking"],
+    "additionalProperties": False,
+}
 
 
 @lru_cache(maxsize=512)  # each entry is read once for each ballot of its drop
