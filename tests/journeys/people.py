@@ -45,9 +45,9 @@ class Stranger:
     def submit(self, job_id: str, text: str) -> Any:
         return self.call("POST", f"/api/jobs/{job_id}/submit", text=text)
 
-    def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
+    def wait_for(self, job_id: str, *statuses: str, seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
         """The drop, once it has one of these statuses."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             job: dict[str, Any] = self.call("GET", f"/api/jobs/{job_id}")
             if job["status"] in statuses:
