@@ -5,10 +5,13 @@ Each is safe to run twice, at once, or late; what it was told beyond the id does
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
 from celery import chord
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from models import audits, autotopup, crash, db, files, ratings, remittance, replay, settlement, uploads
@@ -27,6 +30,8 @@ from workers.broker import REDIS_TROUBLE
 from workers.judge import llm, patience
 
 logger = logging.getLogger(__name__)
+
+KEEP_SECONDS, KEEP_PAUSE_SECONDS = 30.0, 0.5
 
 
 def publish(task: str, row_id: UUID | str) -> bool:
@@ -98,6 +103,24 @@ def _cast(job_id: UUID, k: int) -> None:
         logger.warning("ballot %s of drop %s: %s: %s", k, job_id, assignment.call.model, answer.trouble)
         time.sleep(answer.pause_seconds)
     return None
+
+
+def _keep(write: Callable[[Session], object]) -> None:
+    """Have stored what may have been paid for, though PostgreSQL is away for a while.
+
+    Raises:
+        DBAPIError, TimeoutError: it was away for longer.
+    """
+    until = time.monotonic() + KEEP_SECONDS
+    while True:
+        try:
+            db.retried(write)
+        except (DBAPIError, PoolTimeout):
+            if time.monotonic() > until:
+                raise
+            time.sleep(KEEP_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _judge(job_id: UUID, k: int, assignment: Assignment) -> None:
