@@ -1,27 +1,63 @@
-"""How a drop was decided: every ballot as it was cast, and the hashes of what the judges read."""
+"""How a drop was decided: every ballot as it was cast, what it cost, and the hashes of what was read."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import access
+from models import access, panel
 from models.errors import NotDecided
-from models.schema import Ballot, Drop, Submission
+from models.schema import Ballot, Call, Drop, Submission
 from models.states import Status
+
+DEAD = "cut off"  # a call whose end nobody heard
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The judging of one drop. `told`: the entries whose rationales the reader may see."""
+    """The judging of one drop. `told`: the entries whose rationales the reader may see.
+
+    `calls`: all calls to models, by ballot and in the order they were made.
+    """
 
     drop: Drop
     prompt_hash: str
     entries: list[Submission]
     ballots: list[Ballot]
+    calls: list[Call]
     told: frozenset[UUID]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the reader may see every entry, and so what speaks of all of them at once."""
+        return all(entry.id in self.told for entry in self.entries)
+
+    @property
+    def arrivals(self) -> dict[UUID, int]:
+        """Who came when, from 1: what breaks a tie at last."""
+        order = sorted(self.entries, key=lambda entry: (entry.revised_at, entry.id))
+        return {entry.id: place for place, entry in enumerate(order, start=1)}
+
+    @property
+    def contested(self) -> bool:
+        """Whether the ballots disagreed on the winner: after one round, or in the end."""
+        agreement = 1.0 if self.drop.agreement is None else self.drop.agreement
+        doubted = len(self.entries) > 1 and agreement < panel.CONTESTED_BELOW
+        return self.drop.panel == "contested" or doubted
+
+    @property
+    def in_vain(self) -> list[Call]:
+        """The calls that brought no ballot."""
+        used = {ballot.call_id for ballot in self.ballots}
+        return [call for call in self.calls if call.id not in used]
+
+    def call_of(self, ballot: Ballot) -> Call | None:
+        """The call that brought a ballot; None where no model was asked, or none gave one."""
+        return next((call for call in self.calls if call.id == ballot.call_id), None)
 
 
 def receipt(session: Session, user_id: UUID, job_id: UUID) -> Receipt:
@@ -37,11 +73,13 @@ def receipt(session: Session, user_id: UUID, job_id: UUID) -> Receipt:
     if not entries:
         raise NotDecided(job_status=drop.status)
     ballots = session.scalars(select(Ballot).where(Ballot.job_id == job_id).order_by(Ballot.k))
+    asked = select(Call).where(Call.job_id == job_id).order_by(Call.k, Call.begun_at, Call.id)
     return Receipt(
         drop=drop,
         prompt_hash=sha256(drop.prompt),
         entries=entries,
         ballots=list(ballots),
+        calls=list(session.scalars(asked)),
         told=frozenset(entry.id for entry in entries if _told(drop, entry, user_id)),
     )
 
@@ -49,6 +87,37 @@ def receipt(session: Session, user_id: UUID, job_id: UUID) -> Receipt:
 def sha256(text: str) -> str:
     """The hash of a text, as hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fallbacks(found: Receipt) -> list[str]:
+    """In words, what did not go as it should have: who stood in for whom, and what is missing."""
+    entries = len(found.entries)
+    cast = {ballot.k: found.call_of(ballot) for ballot in found.ballots}
+    first = min(found.calls, key=lambda call: (call.begun_at, call.id)).model if found.calls else None
+    second = [k for k, call in cast.items() if k < entries and call and call.model != first]
+    by_models = bool(found.calls) or found.drop.panel != "first"  # or the local judge was meant to
+    local = [k for k, call in cast.items() if call is None and by_models]
+    missing = [k for k in panel.ballots(found.drop.panel, entries) if k not in cast]
+    told = [
+        (second, "cast by the second model"),
+        (local, "cast by the local judge"),
+        (missing, "never cast"),
+    ]
+    return [_sentence(found, ks, what) for ks, what in told if ks]
+
+
+def _sentence(found: Receipt, ks: list[int], what: str) -> str:
+    """`2 ballots were cast by the local judge: of the calls for them 3 ended as timeout.`"""
+    subject = "1 ballot was" if len(ks) == 1 else f"{len(ks)} ballots were"
+    them = "it" if len(ks) == 1 else "them"
+    ended = _ends(call for call in found.in_vain if call.k in ks)
+    why = f"of the calls for {them} {ended}" if ended else f"no model was asked for {them}"
+    return f"{subject} {what}: {why}."
+
+
+def _ends(calls: Iterable[Call]) -> str:
+    counts = Counter(call.outcome or DEAD for call in calls)
+    return ", ".join(f"{count} ended as {outcome}" for outcome, count in sorted(counts.items()))
 
 
 def _told(drop: Drop, entry: Submission, user_id: UUID) -> bool:

@@ -25,6 +25,7 @@ _CLIENT = {
     "wait": _Entry("web.cli.client.waiting:wait", "Wait until a drop has ended."),
     "pull": _Entry("web.cli.client.files:pull", "Save the winning entry and its files."),
     "jobs": _Entry("web.cli.client.drops:jobs", "List the drops you sent."),
+    "verify": _Entry("web.cli.client.verifying:verify", "Work out anew how a drop was judged; exit 0 or 1."),
     "view": _Entry("web.cli.client.drops:view", "Show a drop, or the entries in it."),
     "pay": _Entry("web.cli.client.drops:pay", "Pay for a drop that waits for money."),
     "cancel": _Entry("web.cli.client.drops:cancel", "Call a drop off."),

@@ -1,0 +1,241 @@
+"""`clorp verify`: a receipt worked out anew, and what becomes of one that somebody changed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.scripted import models
+from tests.support import Person, bring, drive, people, person, post, submit
+from tests.web.scenes import decided, end_window
+from web.client import Client
+
+pytestmark = pytest.mark.usefixtures("database")
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def judged(sender: Person, *workers: Person, **draft: Any):
+    job_id = post(sender, **draft)
+    for number, who in enumerate(workers):
+        submit(who, job_id, f"{number}. Rhine, Danube and {who.name}.")
+    end_window(job_id)
+    for _ in range(4):
+        drive(job_id)
+    return job_id
+
+
+def told(result) -> dict[str, Any]:
+    """The document of a verification, and whether its exit code is right."""
+    document = json.loads(result.stdout)
+    assert result.exit_code == (0 if document["sound"] else 1), result.output
+    return document
+
+
+def unknown(document: dict[str, Any]) -> set[str]:
+    return {finding["why"] for finding in document["findings"] if finding["result"] == "unknown"}
+
+
+def test_the_sender_sees_all_of_a_local_verdict_come_out_again(by):
+    sender = person(100)
+    job_id = decided(sender, *people(4))
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert (document["sound"], document["differs"], document["unknown"]) == (True, 0, 0)
+    checked = {(finding["about"], finding["what"]) for finding in document["findings"]}
+    assert {("ballot 3", "order"), ("ballot 3", "labels"), ("ballot 3", "input")} <= checked
+    assert {("ballot 3", "votes"), ("entry 1", "score"), ("drop", "winner"), ("prompt", "hash")} <= checked
+
+
+def test_people_read_a_line_for_each_thing(by):
+    sender = person(100)
+    result = by(sender, "verify", decided(sender, *people(2)))
+    assert result.exit_code == 0
+    assert "✓ ballot 1: labels\n" in result.stdout
+    assert "✗" not in result.stdout
+    assert " 0 differ, 0 could not be checked" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "heard"),
+    [
+        ("agrees", None, {"agrees"}),
+        ("wavers", "agrees", {"wavers", "agrees"}),
+        ("breaks", "agrees", {"agrees"}),
+        ("babbles", None, set()),
+    ],
+)
+def test_of_a_model_s_verdict_all_comes_out_again_but_what_it_said(by, monkeypatch, first, second, heard):
+    sender = person(100)
+    with models(monkeypatch, first, second):
+        job_id = judged(sender, *people(3))
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert document["sound"]
+    assert unknown(document) == {f"needs the model {name}" for name in heard}
+    requests = [f for f in document["findings"] if (f["what"], f["result"]) == ("request", "verified")]
+    assert bool(requests) is bool(heard)
+
+
+def test_a_competitor_verifies_what_they_may_see(by):
+    sender, workers = person(100), people(4)
+    job_id = decided(sender, *workers)
+    for who in workers:
+        document = told(by(who, "verify", job_id, "--json"))
+        assert document["sound"]
+        assert unknown(document) == {"sealed from you"}
+        results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
+        assert results["entry 1", "hash"] == "verified"
+        assert results["ballot 2", "order"] == "verified"
+        assert results["entry 3", "rank"] == "verified"
+        hashes = [results[f"entry {rank}", "hash"] for rank in (1, 2, 3, 4)]
+        reasons = [f["result"] for f in document["findings"] if f["what"] == "grade and reason"]
+        assert hashes.count("verified") in (1, 2)
+        assert reasons.count("verified") == 4 * hashes.count("verified")
+
+
+def test_files_are_in_the_input_and_what_the_judge_read_of_them_is_not_here(by, monkeypatch):
+    sender, worker = person(200), person()
+    with models(monkeypatch, "agrees"):
+        asked = post(sender)
+        submit(worker, asked, "1. Rhine", files=[bring(worker)])
+        submit(person(), asked, "2. Danube")
+        end_window(asked)
+        assert drive(asked) == "verified"
+    document = told(by(sender, "verify", asked, "--json"))
+    assert document["sound"]
+    results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
+    assert (results["ballot 0", "input"], results["ballot 0", "request"]) == ("verified", "unknown")
+    assert any("files" in why for why in unknown(document))
+
+
+def test_who_did_not_pay_verifies_the_verdict_and_no_entry(by):
+    sender, worker = person(100), person()
+    job_id = post(sender, min_grade="S")
+    submit(worker, job_id, "no")
+    end_window(job_id)
+    assert drive(job_id) == "failed"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert document["sound"]
+    assert unknown(document) == {"sealed from you"}
+    assert told(by(worker, "verify", job_id, "--json"))["unknown"] == 0
+
+
+def test_there_is_nothing_to_verify_before_the_verdict_or_for_strangers(by):
+    sender = person(200)
+    assert by(sender, "verify", post(sender)).exit_code == 6
+    assert by(person(), "verify", decided(sender, person())).exit_code == 5
+
+
+# Receipts that somebody changed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def tampered(by, monkeypatch) -> Callable[[Person, Any, Change], dict[str, Any]]:
+    """What `clorp verify` says of a receipt that is changed on its way."""
+
+    def check(who: Person, job_id: Any, change: Change) -> dict[str, Any]:
+        original = Client.receipt
+
+        def changed(self: Client, job_id: Any) -> dict[str, Any]:
+            receipt = original(self, job_id)
+            change(receipt)
+            return receipt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "receipt", changed)
+            result = by(who, "verify", job_id, "--json")
+            plain = by(who, "verify", job_id)
+        assert (plain.exit_code, "✗" in plain.stdout) == (result.exit_code, result.exit_code == 1)
+        return told(result)
+
+    return check
+
+
+def swap(rows: list[dict[str, Any]], field: str) -> None:
+    rows[0][field], rows[1][field] = rows[1][field], rows[0][field]
+
+
+def grade(row: dict[str, Any]) -> None:
+    row["grade"] = "C" if row["grade"] != "C" else "D"
+
+
+def move(votes: list[dict[str, Any]]) -> None:
+    votes[0]["place"] = 1 + votes[0]["place"] % len(votes)
+
+
+def add(row: dict[str, Any], field: str) -> None:
+    row[field] += 1
+
+
+CHANGES: dict[str, Change] = {
+    "rank": lambda r: swap(r["entries"], "rank"),
+    "grade": lambda r: grade(r["entries"][2]),
+    "score": lambda r: r["entries"][2].update(score=0.4242),
+    "reason": lambda r: r["entries"][2].update(rationale="So there."),
+    "arrival": lambda r: swap(r["entries"], "arrival"),
+    "agreement": lambda r: r.update(agreement=0.42),
+    "prompt": lambda r: r.update(prompt_sha256="0" * 64),
+    "entry": lambda r: r["entries"][1].update(sha256="0" * 64),
+    "label": lambda r: r["ballots"][1]["votes"][0].update(label="??"),
+    "labels": lambda r: swap(r["ballots"][1]["votes"], "label"),
+    "order": lambda r: r["ballots"][0]["votes"].reverse(),
+    "place": lambda r: move(r["ballots"][2]["votes"]),
+    "vote": lambda r: grade(r["ballots"][2]["votes"][1]),
+    "rationale": lambda r: r["ballots"][2]["votes"][1].update(rationale="So there."),
+    "input": lambda r: r["ballots"][0].update(input_sha256="0" * 64),
+    "ballot": lambda r: r["ballots"].pop(),
+    "number": lambda r: r["ballots"][0].update(k=1),
+    "calls": lambda r: add(r["totals"], "calls"),
+    "charged": lambda r: add(r["totals"], "charged_calls"),
+    "tokens": lambda r: add(r["totals"], "output_tokens"),
+    "cost": lambda r: add(r["totals"], "cost_microcents"),
+}
+OF_MODELS: dict[str, Change] = {
+    "request": lambda r: r["ballots"][0].update(prompt_sha256="0" * 64),
+    "nonce": lambda r: r["ballots"][0].update(call_id=r["ballots"][1]["call_id"]),
+    "raw": lambda r: r["ballots"][0].update(raw=r["ballots"][1]["raw"]),
+    "prose": lambda r: r["ballots"][0].update(raw="They are all wonderful."),
+    "silence": lambda r: r["ballots"][0].update(raw=None),
+    "cheaper": lambda r: add(r["ballots"][0], "cost_microcents"),
+    "more calls": lambda r: r["calls"].extend(
+        [{"k": 0, "model": "agrees", "outcome": "invalid", "input_tokens": 0, "output_tokens": 0,
+          "cost_microcents": 0}] * 4
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def by_model(monkeypatch) -> tuple[Person, Any]:
+    sender = person(100)
+    with models(monkeypatch, "agrees"):
+        return sender, judged(sender, *people(3))
+
+
+@pytest.mark.parametrize("what", [*CHANGES, *OF_MODELS])
+def test_whatever_is_changed_in_a_model_s_receipt_is_seen(by_model, tampered, what):
+    document = tampered(*by_model, (CHANGES | OF_MODELS)[what])
+    assert document["differs"] > 0
+
+
+# A quorum is enough, so that one ballot less may be a receipt as good, where the others say the same.
+@pytest.mark.parametrize("what", sorted(CHANGES.keys() - {"ballot"}))
+def test_whatever_is_changed_in_a_local_receipt_is_seen(tampered, what):
+    sender = person(100)
+    document = tampered(sender, judged(sender, *people(3)), CHANGES[what])
+    assert document["differs"] > 0
+
+
+@pytest.mark.parametrize("what", ["rank", "grade", "score", "arrival", "agreement", "place", "order", "cost"])
+def test_a_competitor_sees_it_too_where_it_is_no_secret(tampered, what):
+    sender, workers = person(100), people(4)
+    assert tampered(workers[3], judged(sender, *workers), CHANGES[what])["differs"] > 0
+
+
+def test_a_difference_comes_with_both_values(by, monkeypatch):
+    sender = person(100)
+    job_id = decided(sender, *people(2))
+    original = Client.receipt
+    monkeypatch.setattr(Client, "receipt", lambda self, job_id: {**original(self, job_id), "agreement": 0.42})
+    result = by(sender, "verify", job_id)
+    assert result.exit_code == 1
+    assert "✗ verdict: agreement: the receipt says 0.42, it should be 1.0\n" in result.stdout

@@ -1,0 +1,100 @@
+"""`clorp verify`: a receipt, worked out anew here from what you may read."""
+
+import json
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from web.cli.client.command import OTHER, Answer, Command, connect, show
+from web.cli.client.texts import clean
+from web.cli.client.values import ID
+from web.client import Client, Forbidden, Json, NotFound
+from workers.judge.findings import Finding, Result
+from workers.judge.verify import Known
+from workers.judge.verify import verify as worked_out
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_MARKS: dict[Result, tuple[str, str]] = {
+    "verified": ("✓", "green"),
+    "differs": ("✗", "bold red"),
+    "unknown": ("–", "dim"),
+}
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=ID)
+def verify(job_id: str) -> None:
+    """Work a receipt out anew from the entries; exit 1 where it says something else.
+
+    Checks all that needs no model, of what you may read: the sender of a decided drop all entries, a
+    competitor their own and the winner's.
+    """
+    client = connect()
+    receipt, job = client.receipt(job_id), client.job(job_id)
+    findings = worked_out(receipt, job, _readable(client, job))
+    counts = Counter(finding.result for finding in findings)
+    show(Answer(_document(job_id, findings, counts), lambda: _told(findings, counts)))
+    if counts["differs"]:
+        click.get_current_context().exit(OTHER)
+
+
+def _readable(client: Client, job: Json) -> dict[str, Known]:
+    """The entries that may be read: all of your own drop's, else yours and the winner's."""
+    rows: list[Json] = []
+    try:
+        rows = client.submissions(job["id"])["submissions"]
+    except Forbidden:
+        with suppress(NotFound):
+            rows = [client.mine(job["id"])["submission"]]
+        if job["winning_submission_id"]:
+            rows.append(_winner(job))
+    return {row["id"]: Known(row["text"], row["files"]) for row in rows if row["text"] is not None}
+
+
+def _winner(job: Json) -> Json:
+    return {
+        "id": job["winning_submission_id"],
+        "text": job["output_text"],
+        "files": job["output_attachments"],
+    }
+
+
+def _document(job_id: str, findings: list[Finding], counts: Counter[Result]) -> Json:
+    return {
+        "job_id": job_id,
+        "sound": not counts["differs"],
+        **{result: counts[result] for result in _MARKS},
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _told(findings: list[Finding], counts: Counter[Result]) -> "Text":
+    from rich.text import Text
+
+    lines = [_line(finding) for finding in findings]
+    result: Result = "differs" if counts["differs"] else "verified"
+    summary = (
+        f"{counts['verified']} verified, {counts['differs']} differ, {counts['unknown']} could not be checked"
+    )
+    return Text("\n").join([*lines, Text(""), Text(summary, _MARKS[result][1])])
+
+
+def _line(finding: Finding) -> "Text":
+    from rich.text import Text
+
+    mark, style = _MARKS[finding.result]
+    told = f"{finding.about}: {finding.what}"
+    if finding.result == "differs":
+        told += f": the receipt says {_shown(finding.said)}, it should be {_shown(finding.found)}"
+    elif finding.why:
+        told += f": {finding.why}"
+    return Text(mark, style).append(clean(f" {told}"), "dim" if finding.result == "unknown" else "default")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,275 @@
+"""A receipt, worked out anew from the entries: all of it that needs no model.
+
+Pure: the API's documents in, findings out. What cannot be checked is a finding, too, and says why.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from models import dealing
+from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, quorum
+from models.panel import FREE, RAW_MAX, ROUNDS
+from workers.judge import llm, prompt
+from workers.judge.dialects import Malformed
+from workers.judge.findings import Finding, close, same, unknown, within
+from workers.judge.local import LocalJudge, assess
+
+Json = Mapping[str, Any]
+
+SEALED = "sealed from you"
+FILES = "files hang on the entries, and the judge read them, too"
+
+
+@dataclass(frozen=True)
+class Known:
+    """An entry that the reader may read: its text and the API's rows of its files."""
+
+    text: str
+    files: Sequence[Json] = ()
+
+
+def verify(receipt: Json, job: Json, known: Mapping[str, Known]) -> list[Finding]:
+    """Everything a receipt says, against what it should say.
+
+    Args:
+        receipt: as `GET /api/jobs/<id>/receipt` answers.
+        job: as `GET /api/jobs/<id>` answers.
+        known: the entries that may be read, by id.
+    """
+    case = _Case(receipt, job, known)
+    return [
+        *_texts(case),
+        *_arrivals(case),
+        *(finding for ballot in receipt["ballots"] for finding in _ballot(case, ballot)),
+        *_panel(case),
+        *_verdict(case),
+        *_outcome(case),
+    ]
+
+
+def verdict_of(receipt: Json) -> Verdict:
+    """The verdict that the ballots of a receipt come to."""
+    ballots = [
+        {
+            UUID(vote["submission_id"]): Opinion(vote["place"], vote["grade"], vote["rationale"] or "")
+            for vote in ballot["votes"]
+        }
+        for ballot in receipt["ballots"]
+    ]
+    return aggregate(ballots, [UUID(entry["submission_id"]) for entry in _by_arrival(receipt)])
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A receipt beside the drop and the entries it is about."""
+
+    receipt: Json
+    job: Json
+    known: Mapping[str, Known]
+
+    @cached_property
+    def dealt(self) -> list[tuple[str, str]]:
+        """Every entry's id and text, in order of arrival; nothing where one may not be read."""
+        order = [entry["submission_id"] for entry in _by_arrival(self.receipt)]
+        if not all(key in self.known for key in order):
+            return []
+        return [(key, self.known[key].text) for key in order]
+
+    @cached_property
+    def with_files(self) -> bool:
+        return any(entry.files for entry in self.known.values())
+
+    @cached_property
+    def entries(self) -> int:
+        return len(self.receipt["entries"])
+
+    def brief(self, k: int) -> tuple[Brief, dict[str, str]]:
+        """What the k-th ballot is about, and which entry each label stands for."""
+        seed = dealing.seed(self.job["id"], self.dealt)
+        return dealing.deal(seed, k, self.job["prompt"], self.job["pack"], self.dealt)
+
+
+def _texts(case: _Case) -> Iterator[Finding]:
+    """The hashes of what was read."""
+    yield same("prompt", "hash", case.receipt["prompt_sha256"], _sha256(case.job["prompt"]))
+    for entry in case.receipt["entries"]:
+        about, key = f"entry {entry['rank']}", entry["submission_id"]
+        if key in case.known:
+            yield same(about, "hash", entry["sha256"], _sha256(case.known[key].text))
+        else:
+            yield unknown(about, "hash", SEALED)
+
+
+def _arrivals(case: _Case) -> Iterator[Finding]:
+    """Who came first: numbered without a gap, as the times of the last revisions say."""
+    order = _by_arrival(case.receipt)
+    numbers, times = ([entry[field] for entry in order] for field in ("arrival", "revised_at"))
+    yield same("entries", "arrival", numbers, list(range(1, case.entries + 1)))
+    yield same("entries", "last revisions in that order", times, sorted(times))
+
+
+def _ballot(case: _Case, ballot: Json) -> Iterator[Finding]:
+    about = f"ballot {ballot['k']}"
+    told = {vote["label"]: vote["submission_id"] for vote in ballot["votes"]}
+    if not case.dealt:
+        yield same(about, "order", list(told.values()), _shifted(case.receipt, ballot["k"]))
+        yield from (unknown(about, what, SEALED) for what in ("labels", "input"))
+        yield from _opinions_apart(case, ballot, about)
+        return
+    brief, labels = case.brief(ballot["k"])
+    yield same(about, "order", list(told.values()), list(labels.values()))
+    yield same(about, "labels", list(told), list(labels))
+    yield same(about, "input", ballot["input_sha256"], _input_hash(case, brief, labels))
+    yield from _by_model(case, ballot, brief) if ballot["model"] else _by_local(case, ballot, brief)
+
+
+def _by_model(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
+    """The request as it must have been, and the ballot as it was said."""
+    about = f"ballot {ballot['k']}"
+    if ballot["judge"] != llm.NAME:
+        yield unknown(about, "request", f"it was written by {ballot['judge']}, this is {llm.NAME}")
+    elif case.with_files:
+        yield unknown(about, "request", FILES)
+    elif not ballot["call_id"]:
+        yield unknown(about, "request", "the receipt does not say the number in it")
+    else:
+        written = prompt.write(brief, UUID(ballot["call_id"]).hex)
+        yield same(about, "request", ballot["prompt_sha256"], written.hash)
+    yield from _said(ballot, brief)
+    yield unknown(about, "what the model said", f"needs the model {ballot['model']}")
+
+
+def _said(ballot: Json, brief: Brief) -> Iterator[Finding]:
+    """The votes, out of what the model said."""
+    about, raw = f"ballot {ballot['k']}", ballot["raw"] or ""
+    try:
+        yield from _opinions(ballot, llm.opinions_of(raw, brief))
+    except Malformed as wrong:
+        if len(raw) >= RAW_MAX:
+            yield unknown(about, "votes", f"only {RAW_MAX} characters of what the model said were kept")
+        else:
+            yield Finding(about, "votes", "differs", _votes(ballot), f"no ballot: {wrong}")
+
+
+def _by_local(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
+    """The ballot of the judge that answers the same each time."""
+    about, judge = f"ballot {ballot['k']}", LocalJudge()
+    if ballot["judge"] != judge.name:
+        yield unknown(about, "votes", f"needs the judge {ballot['judge']}, this is {judge.name}")
+    elif case.with_files:
+        yield unknown(about, "votes", FILES)
+    else:
+        yield from _opinions(ballot, judge.ballot(brief))
+
+
+def _opinions_apart(case: _Case, ballot: Json, about: str) -> Iterator[Finding]:
+    """Where not all may be read: what the local judge says of each entry by itself."""
+    if ballot["model"] or ballot["judge"] != LocalJudge.name:
+        yield unknown(about, "votes", SEALED)
+        return
+    yield unknown(about, "places", SEALED)
+    for vote in ballot["votes"]:
+        entry, of = case.known.get(vote["submission_id"]), f"{about}, {vote['label']}"
+        if entry is None:
+            yield unknown(of, "grade and reason", SEALED)
+        elif entry.files:
+            yield unknown(of, "grade and reason", FILES)
+        else:
+            worth = assess(case.job["prompt"], case.job["pack"], entry.text)
+            said = [vote["grade"], vote["rationale"]]
+            yield same(of, "grade and reason", said, [worth.grade, worth.rationale])
+
+
+def _opinions(ballot: Json, opinions: Mapping[str, Opinion]) -> Iterator[Finding]:
+    found = {label: [o.place, o.grade, o.rationale] for label, o in sorted(opinions.items())}
+    yield same(f"ballot {ballot['k']}", "votes", _votes(ballot), found)
+
+
+def _votes(ballot: Json) -> dict[str, list[Any]]:
+    told = {vote["label"]: [vote["place"], vote["grade"], vote["rationale"]] for vote in ballot["votes"]}
+    return dict(sorted(told.items()))
+
+
+def _panel(case: _Case) -> Iterator[Finding]:
+    """Enough ballots, not too many calls, and sums that are sums."""
+    receipt, totals = case.receipt, case.receipt["totals"]
+    of_ballots = [ballot for ballot in receipt["ballots"] if ballot["model"]]
+    calls = [*of_ballots, *receipt["calls"]]
+    charged = len(of_ballots) + sum(call["outcome"] not in FREE for call in receipt["calls"])
+    numbers = [ballot["k"] for ballot in receipt["ballots"]]
+    yield same("ballots", "numbers", numbers, sorted(set(numbers) & set(range(ROUNDS * case.entries))))
+    yield within("ballots", "quorum", len(numbers), quorum(case.entries), ROUNDS * case.entries)
+    yield same("calls", "number", totals["calls"], len(calls))
+    yield same("calls", "charged for", totals["charged_calls"], charged)
+    yield within("calls", "at most two for each entry", charged, 0, ROUNDS * case.entries)
+    for name in ("input_tokens", "output_tokens", "cost_microcents"):
+        yield same("calls", name, totals[name], sum(call[name] for call in calls))
+
+
+def _verdict(case: _Case) -> Iterator[Finding]:
+    """Ranks, grades, scores and reasons, as the ballots give them."""
+    try:
+        verdict = verdict_of(case.receipt)
+    except (KeyError, ValueError, ZeroDivisionError) as trouble:
+        yield Finding("verdict", "ballots", "differs", "one on every entry", f"none: {trouble!r}")
+        return
+    entries = {entry["submission_id"]: entry for entry in case.receipt["entries"]}
+    for ranked in verdict.ranking:
+        said, about = entries[str(ranked.entry)], f"entry {entries[str(ranked.entry)]['rank']}"
+        yield same(about, "rank", said["rank"], ranked.rank)
+        yield same(about, "grade", said["grade"], ranked.grade)
+        yield close(about, "score", said["score"], ranked.score)
+        if said["rationale"] is None:
+            yield unknown(about, "reason", SEALED)
+        else:
+            yield same(about, "reason", said["rationale"], ranked.rationale)
+    yield close("verdict", "agreement", case.receipt["agreement"], verdict.agreement)
+
+
+def _outcome(case: _Case) -> Iterator[Finding]:
+    """The drop, as the best entry makes it end."""
+    best = next(entry for entry in case.receipt["entries"] if entry["rank"] == 1)
+    least: Grade | None = case.job["min_grade"]
+    if least and not meets(best["grade"], least):
+        yield same("drop", "ended", case.job["failure_reason"], "below_min_grade")
+        yield same("drop", "winner", case.job["winning_submission_id"], None)
+        return
+    yield same("drop", "winner", case.job["winning_submission_id"], best["submission_id"])
+    yield same("drop", "grade", case.job["grade"], best["grade"])
+
+
+def _by_arrival(receipt: Json) -> list[Any]:
+    return sorted(receipt["entries"], key=lambda entry: entry["arrival"])
+
+
+def _shifted(receipt: Json, k: int) -> list[str]:
+    """The order of the k-th ballot, if that of the first one told is right."""
+    first = receipt["ballots"][0]
+    size = len(first["votes"])
+    order = [vote["submission_id"] for vote in first["votes"]]
+    order = _rotated(order, -first["k"] % size)
+    if (first["k"] >= size) != (k >= size):
+        order.reverse()
+    return _rotated(order, k % size)
+
+
+def _rotated(order: list[str], by: int) -> list[str]:
+    return order[by:] + order[:by]
+
+
+def _input_hash(case: _Case, brief: Brief, labels: Mapping[str, str]) -> str:
+    """Of all that goes in, as `settlement` takes it: the brief, and what each file is."""
+    hanging = {
+        label: [[file["name"], file["content_type"], file["sha256"]] for file in case.known[entry].files]
+        for label, entry in labels.items()
+        if case.known[entry].files
+    }
+    return brief.digest(files=hanging) if hanging else brief.digest()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
