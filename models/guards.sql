@@ -396,9 +396,11 @@ END $$;
 CREATE TRIGGER attachments_guard BEFORE INSERT OR UPDATE OR DELETE ON attachments
     FOR EACH ROW EXECUTE FUNCTION attachments_guard();
 
--- Events ------------------------------------------------------------------------------------
+-- Events, and second verdicts ---------------------------------------------------------------
 
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+CREATE TRIGGER rejudgements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rejudgements
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- Audit -------------------------------------------------------------------------------------

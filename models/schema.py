@@ -320,6 +320,29 @@ class Call(Base):
     milliseconds: Mapped[int] = mapped_column(server_default=text("0"))
 
 
+class Rejudgement(Base):
+    """A second verdict on a decided drop, beside the one that paid: nothing else refers to it."""
+
+    __tablename__ = "rejudgements"
+    __table_args__ = (
+        CheckConstraint("agreement BETWEEN 0 AND 1", name="agreement"),
+        CheckConstraint("input_tokens >= 0 AND output_tokens >= 0 AND microcents >= 0", name="cost"),
+        Index("rejudgements_of_job", "job_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    judge: Mapped[str]  # names and versions, with commas
+    models: Mapped[list[str]] = mapped_column(ARRAY(Text))  # that were asked
+    verdict: Mapped[dict[str, Any]]  # {"ranking", "ballots", "calls"}, each a list
+    agreement: Mapped[float]
+    contested: Mapped[bool]
+    input_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    microcents: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class Upload(Base):
     """A file somebody brought; its bytes are in the store under the same id (`files`)."""
 
