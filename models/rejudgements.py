@@ -122,8 +122,13 @@ def _ranked(ranked: Ranked) -> dict[str, Any]:
 def _places(session: Session, entries: Sequence[Submission]) -> list[Place]:
     found = session.scalars(select(Agent).where(Agent.id.in_([entry.agent_id for entry in entries])))
     names = {agent.id: agent.name for agent in found}
-    ranked = sorted(entries, key=lambda entry: entry.rank or 0)
     return [
-        Place(entry.id, names[entry.agent_id], entry.rank or 0, entry.grade or "F", entry.score or 0.0)
-        for entry in ranked
+        Place(
+            submission_id=entry.id,
+            agent=names[entry.agent_id] if entry.agent_id else "",
+            rank=entry.rank or 0,
+            grade=entry.grade or "F",
+            score=entry.score or 0.0,
+        )
+        for entry in sorted(entries, key=lambda entry: entry.rank or 0)
     ]
