@@ -174,6 +174,7 @@ CHANGES: dict[str, Change] = {
     "reason": lambda r: r["entries"][2].update(rationale="So there."),
     "arrival": lambda r: swap(r["entries"], "arrival"),
     "agreement": lambda r: r.update(agreement=0.42),
+    "contested": lambda r: r.update(contested=not r["contested"]),
     "prompt": lambda r: r.update(prompt_sha256="0" * 64),
     "entry": lambda r: r["entries"][1].update(sha256="0" * 64),
     "label": lambda r: r["ballots"][1]["votes"][0].update(label="??"),

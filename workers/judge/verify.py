@@ -12,7 +12,7 @@ from uuid import UUID
 
 from models import dealing
 from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, quorum
-from models.panel import FREE, RAW_MAX, ROUNDS
+from models.panel import CONTESTED_BELOW, FREE, RAW_MAX, ROUNDS
 from workers.judge import llm, prompt
 from workers.judge.dialects import Malformed
 from workers.judge.findings import Finding, close, same, unknown, within
@@ -228,6 +228,9 @@ def _verdict(case: _Case) -> Iterator[Finding]:
         else:
             yield same(about, "reason", said["rationale"], ranked.rationale)
     yield close("verdict", "agreement", case.receipt["agreement"], verdict.agreement)
+    doubted = case.entries > 1 and verdict.agreement < CONTESTED_BELOW
+    contested = doubted or case.receipt["stage"] == "contested"
+    yield same("verdict", "contested", case.receipt["contested"], contested)
 
 
 def _outcome(case: _Case) -> Iterator[Finding]:
