@@ -12,6 +12,7 @@ from tests.serving import serving
 from workers.judge import dialects, llm
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+COST = 1000 * 40 + 100 * 160  # of such a call, in millionths of a cent
 
 
 @contextmanager

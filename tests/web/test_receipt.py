@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from models.panel import STAGES
-from tests.scripted import models
+from tests.scripted import COST, models
 from tests.support import close, drive, let_time_pass, people, person, post, submit
 from tests.web.answers import hidden, ok, refused
 from tests.web.scenes import decided, end_window
@@ -131,13 +131,13 @@ def test_a_model_s_ballots_come_with_all_that_was_said_and_what_it_cost(api, dat
         assert '"ranking"' in ballot["raw"]
         assert all(ballot[field] for field in SEALED)
         assert (ballot["input_tokens"], ballot["output_tokens"], ballot["tries"]) == (1000, 100, 1)
-        assert ballot["cost_microcents"] == 1000 * 40 + 100 * 160
+        assert ballot["cost_microcents"] == COST
     assert found["totals"] == {
         "calls": 3,
         "charged_calls": 3,
         "input_tokens": 3000,
         "output_tokens": 300,
-        "cost_microcents": 3 * 56_000,
+        "cost_microcents": 3 * COST,
     }
 
 

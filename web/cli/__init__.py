@@ -46,6 +46,7 @@ _SERVER = {
     "demo": _Entry("web.cli.demo:demo", "Watch drops being posted, fought over, judged and paid."),
     "migrate": _Entry("web.cli.ops:migrate", "Bring the database to this version's schema."),
     "audit": _Entry("web.cli.ops:audit", "Check every promise about money; exit 0 or 1."),
+    "rejudge": _Entry("web.cli.rejudging:rejudge", "A second verdict on a decided drop; moves nothing."),
     "backup": _Entry("web.cli.backup:backup", "Write everything into one file; at any time."),
     "restore": _Entry("web.cli.restore:restore", "Bring back what such a file holds."),
     "doctor": _Entry("web.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
