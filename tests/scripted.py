@@ -27,11 +27,15 @@ def models(monkeypatch: pytest.MonkeyPatch, first: str, second: str | None = Non
     monkeypatch.setattr(llm, "PAUSE_SECONDS", 0.0)
     with serving(_answer) as url:
         for name, value in {
-            "JUDGE": "llm", "LLM_MODEL": first, "LLM_FALLBACK_MODEL": second, "LLM_BASE_URL": url,
-            "LLM_INPUT_CENTS_PER_MILLION": "40", "LLM_OUTPUT_CENTS_PER_MILLION": "160",
-        }.items():  # fmt: skip
+            "CLORP_JUDGE": "llm",
+            "CLORP_LLM_BASE_URL": url,
+            "CLORP_LLM_MODEL": first,
+            "CLORP_LLM_FALLBACK_MODEL": second,
+            "CLORP_LLM_INPUT_CENTS_PER_MILLION": "40",
+            "CLORP_LLM_OUTPUT_CENTS_PER_MILLION": "160",
+        }.items():
             if value:
-                monkeypatch.setenv(f"CLORP_{name}", value)
+                monkeypatch.setenv(name, value)
         settings.cache_clear()
         try:
             yield

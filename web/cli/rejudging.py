@@ -18,7 +18,7 @@ from models.settings import settings
 from models.settlement import Assignment
 from web.cli.client.texts import clean, counted
 from web.cli.client.values import ID
-from web.cli.servers import connect, data_option, use
+from web.cli.servers import connect, data_option, folder, use
 from workers import attached
 from workers.judge.panelist import Call, Cast, Decision, Panel
 
@@ -45,6 +45,8 @@ def rejudge(job_id: str, dry_run: bool, judge: str | None, as_json: bool, data: 
     if judge:
         use(CLORP_JUDGE=judge)
     connect(data)
+    if data:
+        use(CLORP_DATA=str(folder(data)))  # where the entries' files are
     with db.transaction() as session:
         case = rejudgements.case(session, UUID(job_id))
     second = judged(case)  # slow: no transaction is open here
@@ -60,7 +62,7 @@ def judged(case: Case) -> Second:
     entries = _texts(case)
     with ThreadPoolExecutor(max(1, len(case.entries))) as pool:  # a wave is one call for each ballot
         made = Panel(
-            name=str(case.job_id),  # the orders and labels are those of the first verdict
+            name=str(case.job_id),  # so that, without files, orders and labels are those of the first verdict
             prompt=case.prompt,
             pack=case.pack,
             entries=entries,
