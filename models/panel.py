@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from models.grades import Opinion
+from models.grades import Opinion, quorum
 
 Stage = Literal["first", "contested", "second", "local"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -73,12 +73,20 @@ def model(stage: Stage, k: int, entries: int, models: Sequence[str]) -> str | No
 def is_open(stage: Stage, k: int, entries: int, models: Sequence[str], calls: Collection[Asked]) -> bool:
     """Whether a model may be asked for this ballot, which is not cast: it has tries left, the drop calls."""
     asked = [call for call in calls if call.k == k and call.model == model(stage, k, entries, models)]
-    return len(asked) < TRIES and not any(call.running for call in asked) and has_calls(entries, calls)
+    return (
+        len(asked) < TRIES
+        and not any(call.running for call in asked)
+        and has_calls(stage, entries, models, calls)
+    )
 
 
-def has_calls(entries: int, calls: Collection[Asked]) -> bool:
-    """Whether a drop of so many entries may have another call charged."""
-    return sum(call.outcome not in FREE for call in calls) < ROUNDS * entries
+def has_calls(stage: Stage, entries: int, models: Sequence[str], calls: Collection[Asked]) -> bool:
+    """Whether a drop of so many entries may have another call charged in this stage.
+
+    A first model that only talks nonsense leaves the second one enough for a quorum.
+    """
+    kept = quorum(entries) if stage == "first" and len(models) > 1 else 0
+    return sum(call.outcome not in FREE for call in calls) < ROUNDS * entries - kept
 
 
 def following(
@@ -91,7 +99,7 @@ def following(
         entries: how many compete.
         models: the first, and perhaps a second one.
         agreement: of the ballots on the first place; None without a quorum.
-        askable: whether the drop and the day have calls left.
+        askable: whether drop and day have calls left for another stage.
     """
     if agreement is not None:
         doubted = stage == "first" and entries > 1 and agreement < CONTESTED_BELOW

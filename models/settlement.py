@@ -296,11 +296,12 @@ def _waits(
     if any(call.running for call in so_far):
         return True
     brief = Brief(drop.prompt, drop.pack, tuple(Candidate("", entry.body) for entry in entries))
-    askable = panel.has_calls(len(entries), so_far) and calls.affordable(session, drop.id, brief)
+    affordable = calls.affordable(session, drop.id, brief)
     missing = _missing(session, drop, len(entries))
-    if askable and any(panel.is_open(drop.panel, k, len(entries), models, so_far) for k in missing):
+    if affordable and any(panel.is_open(drop.panel, k, len(entries), models, so_far) for k in missing):
         return True
     agreement = verdict.agreement if verdict else None
+    askable = affordable and panel.has_calls("second", len(entries), models, so_far)
     stage = panel.following(drop.panel, len(entries), models, agreement, askable)
     if stage:
         drop.panel, drop.attempts, drop.due_at = stage, 0, at

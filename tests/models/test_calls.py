@@ -189,6 +189,17 @@ def test_the_second_model_comes_before_the_local_judge(second):
     assert rank(job_id) is Status.COMPLETED
 
 
+def test_a_first_model_that_talks_nonsense_leaves_the_second_one_its_calls(second):
+    job_id = ranking("a", "b", "c")
+    asked = sum((exhaust(job_id, k, "invalid") for k in range(3)), Counter())
+    assert asked == {"first": 2 * 3 - 2}
+    assert rank(job_id) is Status.RANKING
+    assert panel_of(job_id) == ("second", True)
+    assert [ask(job_id, k) for k in range(3)] == ["second", "second", None]
+    assert rank(job_id) is Status.COMPLETED
+    assert {row.judge for row in sql("SELECT judge FROM ballots")} == {"llm/1"}
+
+
 def test_where_both_models_fail_the_local_judge_decides(second):
     job_id = ranking("a", "b")
     for stage in ("second", "local"):

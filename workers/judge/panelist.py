@@ -100,7 +100,8 @@ class Panel:
         agreement = made.verdict.agreement if enough else None
         if not self.models or made.stage == "local":
             return None
-        return panel.following(made.stage, n, self.models, agreement, panel.has_calls(n, made.asked))
+        askable = panel.has_calls("second", n, self.models, made.asked)
+        return panel.following(made.stage, n, self.models, agreement, askable)
 
     def _missing(self, made: Decision) -> list[int]:
         return [k for k in panel.ballots(made.stage, len(self.entries)) if k not in made.ballots]
