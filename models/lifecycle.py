@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import events
 from models.errors import NotFound
-from models.schema import Drop
+from models.panel import Stage
+from models.schema import Base, Drop
 from models.states import OWED, TERMINAL, TRANSITIONS, Status
+
+_JOBS = Base.metadata.tables["jobs"]  # past the ORM, for what runs often
 
 # Whoever moves a drop also publishes the next task; the sweep steps in when that got lost.
 HANDOFF = timedelta(seconds=2)
@@ -45,6 +48,19 @@ def lock(session: Session, job_id: UUID) -> Drop:
     if drop is None:
         raise NotFound
     return drop
+
+
+def lock_stage(session: Session, job_id: UUID) -> tuple[Status, Stage]:
+    """Lock a drop like `lock`, for whoever needs no more of it than its status and the stage of its panel.
+
+    Raises:
+        NotFound: there is no such drop.
+    """
+    query = select(_JOBS.c.status, _JOBS.c.panel).where(_JOBS.c.id == job_id).with_for_update(key_share=True)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return row.status, row.panel
 
 
 def begin(drop: Drop, at: datetime) -> None:

@@ -211,7 +211,7 @@ def record(
     """
     if wrong := unusable(answer, list(assignment.entries)):
         raise ValueError(f"{judge} gave no usable answer: {wrong}")
-    return _keep(session, lifecycle.lock(session, job_id), k, judge, assignment, answer, milliseconds)
+    return _keep(session, job_id, k, judge, assignment, answer, milliseconds)
 
 
 def answered(
@@ -219,16 +219,18 @@ def answered(
 ) -> bool:
     """Keep how a call ended, and its ballot where it brought one; whether that was kept."""
     assert assignment.call is not None
-    drop, call_id = lifecycle.lock(session, job_id), assignment.call.id
-    calls.finish(session, call_id, answer)
+    call_id = assignment.call.id
     if answer.outcome != "answered":
+        calls.finish(session, call_id, answer)
         return False
-    return _keep(session, drop, k, judge, assignment, answer.opinions, answer.milliseconds, call_id)
+    kept = _keep(session, job_id, k, judge, assignment, answer.opinions, answer.milliseconds, call_id)
+    calls.finish(session, call_id, answer)
+    return kept
 
 
 def _keep(
     session: Session,
-    drop: Drop,
+    job_id: UUID,
     k: int,
     judge: str,
     assignment: Assignment,
@@ -236,11 +238,12 @@ def _keep(
     milliseconds: int,
     call_id: UUID | None = None,
 ) -> bool:
-    if drop.status is not Status.RANKING:
+    status, stage = lifecycle.lock_stage(session, job_id)
+    if status is not Status.RANKING:
         return False
     verdict = {str(entry): asdict(answer[label]) for label, entry in assignment.entries.items()}
     ballot = {
-        "job_id": drop.id,
+        "job_id": job_id,
         "k": k,
         "judge": judge,
         "input_hash": assignment.input_hash,
@@ -251,8 +254,8 @@ def _keep(
     }
     if session.execute(_CAST_ONCE, ballot).one_or_none() is None:
         return False
-    wanted = len(panel.ballots(drop.panel, len(assignment.entries)))
-    events.tell(session, "judge.step", drop.id, ballot=k, of=wanted, judge=judge)
+    wanted = len(panel.ballots(stage, len(assignment.entries)))
+    events.tell(session, "judge.step", job_id, ballot=k, of=wanted, judge=judge)
     return True
 
 
