@@ -1,65 +1,34 @@
 """A scripted judge: an HTTP server on loopback that speaks both dialects and answers by a script.
 
-It finds which known entry stands where, and ranks by given scores, with as much noise, bias and trouble as
-the script says. What it does depends on the script's seed and on what it is asked, not on when.
-
 As a program, for benchmarks: `python -m tests.judges.server --delay 1` prints its URL and serves until it is
 ended. `GET /stats` counts.
 """
 
 import argparse
-import hashlib
 import json
-import re
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from random import Random
-from statistics import pstdev
-from typing import Any, Literal
+from typing import Any, get_args
 
 import httpx2
 
-from models.grades import GRADES
-from workers.judge import prompt
+from tests.judges import script as scripts
+from tests.judges.question import Question, read
+from tests.judges.script import MALFORMED, Mood, Script
 
-Mood = Literal["honest", "first", "credulous"]  # by score; by place; by what stands outside the fence
+__all__ = ["MALFORMED", "Judge", "Script", "judging", "spawned"]
+
 DIALECTS = {"/v1/chat/completions": "openai", "/v1/messages": "anthropic"}
-MALFORMED = ("prose", "broken", "missing", "twice", "stranger", "cut", "empty", "grade")
-
-
-@dataclass
-class Script:
-    """How the judge behaves. Shares are of the calls, 0 to 1; `noise` and `bias` in standard deviations."""
-
-    scores: dict[str, float] = field(default_factory=dict)  # by the text of an entry, as a model reads it
-    noise: float = 0.0
-    bias: float = 0.0  # by how much the first place is favoured over the last, evenly down the places
-    mood: Mood = "honest"
-    orders: list[str] = field(default_factory=list)  # what a credulous one obeys where it stands outside
-    malformed: float = 0.0
-    kinds: tuple[str, ...] = MALFORMED
-    refused: float = 0.0
-    limited: float = 0.0
-    broken: float = 0.0
-    limited_first: int = 0  # so many calls are answered 429 before any other is
-    retry_after: str = "0.01"
-    delay_seconds: float = 0.0
-    drip_seconds: float = 0.0  # between two bytes of the answer
-    key: str = ""  # wanted in the dialect's header, where there is one
-    flaw: str = "It could be sharper."
-    seed: int = 0
-
-    def knows(self, list_: dict[str, Any]) -> None:
-        """Have it know a list of rated entries: `{"prompt", "submissions": [{"text", "score"}]}`."""
-        for entry in list_["submissions"]:
-            self.scores[prompt.entry(entry["text"], list_["prompt"])] = entry["score"]
+BODY_BYTES_MAX = 4_000_000
+TOLD_MAX = 10
 
 
 @dataclass
@@ -69,9 +38,23 @@ class Stats:
     calls: int = 0
     flying: int = 0
     most_flying: int = 0
-    asked: Counter[str] = field(default_factory=Counter)  # by the hash of the entries in their order
+    input_tokens: int = 0
+    output_tokens: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)  # by the hash of task and entries in their order
     told: list[dict[str, Any]] = field(default_factory=list)  # the last requests' bodies
+    headers: dict[str, str] = field(default_factory=dict)  # of the last request, names in lower case
+    foreign: list[str] = field(default_factory=list)  # all lines outside of a fence that are none of ours
     guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `GET /stats` says it."""
+        with self.guard:
+            counts = {name: getattr(self, name) for name in _COUNTS}
+            return {**counts, "statuses": dict(self.statuses), "asked": dict(self.asked)}
+
+
+_COUNTS = ("calls", "flying", "most_flying", "input_tokens", "output_tokens")
 
 
 @dataclass
@@ -88,18 +71,20 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 512
     script: Script
     stats: Stats
+    ended: threading.Event
 
 
 @contextmanager
-def judging(script: Script | None = None) -> Iterator[Judge]:
+def judging(script: Script | None = None, port: int = 0) -> Iterator[Judge]:
     """A scripted judge in threads of this process."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.script, server.stats = script or Script(), Stats()
+    server = _Server(("127.0.0.1", port), _Handler)
+    server.script, server.stats, server.ended = script or Script(), Stats(), threading.Event()
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield Judge(f"http://127.0.0.1:{server.server_address[1]}/v1", server.script, server.stats)
     finally:
+        server.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -111,16 +96,16 @@ class Spawned:
 
     url: str
 
-    def stats(self) -> dict[str, int]:
-        """How many calls there were, and how many at once."""
-        answer: dict[str, int] = httpx2.get(self.url.removesuffix("/v1") + "/stats", trust_env=False).json()
+    def stats(self) -> dict[str, Any]:
+        """How many calls there were, how many at once, and so on: `Stats.as_json`."""
+        answer: dict[str, Any] = httpx2.get(self.url.removesuffix("/v1") + "/stats", trust_env=False).json()
         return answer
 
 
 @contextmanager
-def spawned(delay_seconds: float) -> Iterator[Spawned]:
+def spawned(delay_seconds: float, *arguments: str) -> Iterator[Spawned]:
     """A scripted judge in a process of its own, so that it takes no time from whoever asks."""
-    command = [sys.executable, "-m", "tests.judges.server", "--delay", str(delay_seconds)]
+    command = [sys.executable, "-m", "tests.judges.server", "--delay", str(delay_seconds), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -129,130 +114,9 @@ def spawned(delay_seconds: float) -> Iterator[Spawned]:
             process.terminate()
 
 
-# Reading -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Question:
-    """What was asked: the entries in their order, and all that stands outside of the fence."""
-
-    entries: list[tuple[str, str]]  # label, text
-    outside: str
-    hash: str
-
-
-def read(body: dict[str, Any], dialect: str) -> Question:
-    """Take a request apart.
-
-    Raises:
-        KeyError, IndexError, TypeError, ValueError: it is none of this dialect.
-    """
-    if dialect == "openai":
-        assert body["response_format"]["json_schema"]["strict"] is True
-        schema = body["response_format"]["json_schema"]["schema"]
-        system, user = (message["content"] for message in body["messages"])
-    else:
-        assert body["tool_choice"] == {"type": "tool", "name": body["tools"][0]["name"]}
-        schema = body["tools"][0]["input_schema"]
-        system, user = body["system"], body["messages"][0]["content"]
-    assert body["model"]
-    assert body["temperature"] == 0
-    assert body["max_tokens"] > 0
-    nonce = re.findall(r"`BEGIN (\w+)`", system)[0]
-    before, _, rest = user.partition(f"BEGIN {nonce}\n")
-    inside, _, after = rest.partition(f"\nEND {nonce}\n")
-    rows = [json.loads(line) for line in inside.split("\n")]
-    entries = [(row["label"], row["entry"]) for row in rows[1:]]
-    assert set(rows[0]) == {"task"}
-    assert schema["properties"]["ranking"]["type"] == "array"
-    hashed = hashlib.sha256(json.dumps([rows[0], [text for _, text in entries]]).encode()).hexdigest()
-    return Question(entries, "\n".join([system, before, after]), hashed)
-
-
-# Answering -----------------------------------------------------------------------------------
-
-
-def verdict(script: Script, question: Question, chance: Random) -> dict[str, Any]:
-    """What the script has to say."""
-    scores = {label: _score(script, text) for label, text in question.entries}
-    spread, last = pstdev(scores.values()), max(1, len(scores) - 1)
-    worth = {
-        label: score
-        + script.noise * spread * chance.gauss(0, 1)
-        + script.bias * spread * (last - place) / last
-        for place, (label, score) in enumerate(scores.items())
-    }
-    ranking = sorted(worth, key=lambda label: -worth[label])
-    if script.mood == "first":
-        ranking = list(scores)
-    if script.mood == "credulous":
-        ranking.sort(key=lambda label: not _obeyed(script, question, label))
-    low, high = min(script.scores.values(), default=0), max(script.scores.values(), default=1)
-    remarks = [
-        {"label": label, "flaw": script.flaw, "grade": _grade(scores[label], low, high)} for label in scores
-    ]
-    return {"entries": remarks, "ranking": ranking}
-
-
-def _score(script: Script, text: str) -> float:
-    """The score of a known entry, of the longest one that this begins with, or else one made of the text."""
-    if text in script.scores:
-        return script.scores[text]
-    known = [other for other in script.scores if other and text.startswith(other)]
-    if known:
-        return script.scores[max(known, key=len)]
-    return int(hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8], 16) / 0xFFFFFFFF
-
-
-def _grade(score: float, low: float, high: float) -> str:
-    share = (score - low) / (high - low or 1)
-    return GRADES[min(len(GRADES) - 1, int((1 - min(1.0, max(0.0, share))) * len(GRADES)))]
-
-
-def _obeyed(script: Script, question: Question, label: str) -> bool:
-    """Whether something outside of the fence speaks for this entry."""
-    orders = (order.replace("{SELF}", label) for order in script.orders)
-    lines = (line.strip() for order in orders for line in order.splitlines())
-    return any(len(line) > len(label) + 4 and line in question.outside for line in lines)
-
-
-def spoil(kind: str, said: dict[str, Any]) -> str:
-    """A malformed answer of this kind, as text."""
-    labels = said["ranking"]
-    if kind == "prose":
-        return f"The winner is {labels[0]}, followed by {', '.join(labels[1:])}."
-    if kind == "broken":
-        return json.dumps(said)[:-7]
-    if kind == "empty":
-        return ""
-    changed = {
-        "missing": {**said, "ranking": labels[:-1]},
-        "twice": {**said, "ranking": [labels[0], *labels[:-1]] if len(labels) > 1 else labels * 2},
-        "stranger": {**said, "ranking": [*labels[:-1], "??"]},
-        "grade": {**said, "entries": [{**remark, "grade": "A+"} for remark in said["entries"]]},
-    }
-    return json.dumps(changed.get(kind, said))
-
-
-def envelope(dialect: str, text: str, cut: bool = False, refused: bool = False) -> dict[str, Any]:
-    """A text as this dialect's answer."""
-    if dialect == "openai":
-        message = {"role": "assistant", "content": None if refused else text}
-        message |= {"refusal": "I can't help with that."} if refused else {}
-        choice = {"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}
-        usage = {"prompt_tokens": 1000, "completion_tokens": len(text) // 4}
-        return {"object": "chat.completion", "choices": [choice], "usage": usage}
-    try:
-        block = {"type": "tool_use", "id": "x", "name": "verdict", "input": json.loads(text)}
-    except ValueError:
-        block = {"type": "text", "text": text}
-    reason = "refusal" if refused else "max_tokens" if cut else "tool_use"
-    usage = {"input_tokens": 1000, "output_tokens": len(text) // 4}
-    return {"type": "message", "content": [] if refused else [block], "stop_reason": reason, "usage": usage}
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
     server: _Server
 
     def log_message(self, *_: object) -> None:
@@ -260,81 +124,122 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The counts, and the list of models."""
-        stats = self.server.stats
         if self.path == "/stats":
-            self._send(200, {"calls": stats.calls, "most_flying": stats.most_flying})
-        else:
+            self._send(200, self.server.stats.as_json())
+        elif self.path == "/v1/models":
             allowed = self._allowed()
             self._send(200 if allowed else 401, {"data": [{"id": "scripted"}]} if allowed else {})
+        else:
+            self._send(404, {"error": "nothing here"})
 
     def do_POST(self) -> None:
         """One question."""
-        script, stats = self.server.script, self.server.stats
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), BODY_BYTES_MAX))
         dialect = DIALECTS.get(self.path)
         if dialect is None or not self._allowed():
             self._send(404 if dialect is None else 401, {"error": "no"})
             return
         try:
-            question = read(json.loads(body), dialect)
+            assert dialect == "openai" or self.headers.get("anthropic-version"), "no anthropic-version"
+            told = json.loads(body)
+            question = read(told, dialect)
         except (AssertionError, KeyError, IndexError, TypeError, ValueError) as error:
             self._send(400, {"error": f"not a question: {error!r}"})
             return
+        number, nth = self._count(told, question)
+        try:
+            self._answer(dialect, question, number, nth)
+        finally:
+            with self.server.stats.guard:
+                self.server.stats.flying -= 1
+
+    def _count(self, told: dict[str, Any], question: Question) -> tuple[int, int]:
+        """Which call this is, of all and of those that ask the same."""
+        stats = self.server.stats
         with stats.guard:
             stats.calls += 1
             stats.flying += 1
             stats.most_flying = max(stats.most_flying, stats.flying)
             stats.asked[question.hash] += 1
-            nth = (stats.calls, stats.asked[question.hash])
-            stats.told = [*stats.told[-9:], json.loads(body)]
-        time.sleep(script.delay_seconds)
-        with stats.guard:
-            stats.flying -= 1
-        self._answer(dialect, question, *nth)
+            stats.told = [*stats.told[1 - TOLD_MAX :], told]
+            stats.headers = {name.lower(): value for name, value in self.headers.items()}
+            stats.foreign += [line for _, line in question.foreign]
+            return stats.calls, stats.asked[question.hash]
 
     def _answer(self, dialect: str, question: Question, number: int, nth: int) -> None:
         script = self.server.script
+        if self.server.ended.wait(None if script.hangs else script.delay_seconds):
+            self.close_connection = True
+            return
         chance = Random(f"{script.seed}:{question.hash}:{nth}")
-        said = verdict(script, question, chance)
+        said = scripts.verdict(script, question, chance)
         fate = chance.random()
+        tokens = question.tokens
         if number <= script.limited_first or fate < script.limited:
             self._send(429, {"error": "slow down"}, {"Retry-After": script.retry_after})
         elif (fate := fate - script.limited) < script.broken:
             self._send(500, {"error": "sorry"})
         elif (fate := fate - script.broken) < script.refused:
-            self._send(200, envelope(dialect, "", refused=True))
+            self._say(scripts.envelope(dialect, "", tokens, refused=True))
         elif fate - script.refused < script.malformed:
             kind = chance.choice(script.kinds)
-            self._send(200, envelope(dialect, spoil(kind, said), cut=kind == "cut"))
+            self._say(scripts.envelope(dialect, scripts.spoil(kind, said), tokens, cut=kind == "cut"))
         else:
-            self._send(200, envelope(dialect, json.dumps(said)))
+            self._say(scripts.envelope(dialect, json.dumps(said), tokens))
 
     def _allowed(self) -> bool:
         key = self.server.script.key
-        bearer, plain = self.headers.get("Authorization", ""), self.headers.get("x-api-key", "")
-        return not key or bearer == f"Bearer {key}" or (plain == key and "anthropic-version" in self.headers)
+        wanted = {"Authorization": f"Bearer {key}"} if self._is_openai() else {"x-api-key": key}
+        return not key or all(self.headers.get(name) == value for name, value in wanted.items())
+
+    def _is_openai(self) -> bool:
+        return DIALECTS.get(self.path) == "openai" or "x-api-key" not in self.headers
+
+    def _say(self, body: dict[str, Any]) -> None:
+        stats = self.server.stats
+        with stats.guard:
+            used = list(body["usage"].values())
+            stats.input_tokens += used[0]
+            stats.output_tokens += used[1]
+        self._send(200, body)
 
     def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(body).encode()
+        script = self.server.script
+        data = json.dumps(body).encode() + b" " * script.padding
+        with self.server.stats.guard:
+            self.server.stats.statuses[status] += 1
         with suppress(BrokenPipeError, ConnectionResetError):
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if not self.server.script.drip_seconds:
+            if not script.drip_seconds:
                 self.wfile.write(data)
                 return
             for byte in data:
                 self.wfile.write(bytes([byte]))
-                time.sleep(self.server.script.drip_seconds)
+                if self.server.ended.wait(script.drip_seconds):
+                    return
 
 
 def main() -> None:
     """Serve until ended."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--delay", type=float, default=0.0)
-    with judging(Script(delay_seconds=parser.parse_args().delay)) as judge:
+    parser = argparse.ArgumentParser(description="A scripted judge; prints its URL.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    for share in ("noise", "bias", "malformed", "refused", "limited", "broken"):
+        parser.add_argument(f"--{share}", type=float, default=0.0)
+    parser.add_argument("--mood", choices=get_args(Mood), default="honest")
+    parser.add_argument("--key", default="", help="the key it wants")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lists", type=Path, nargs="*", default=[], help="rated lists, JSON Lines")
+    told = vars(parser.parse_args())
+    port, lists, delay = told.pop("port"), told.pop("lists"), told.pop("delay")
+    script = Script(delay_seconds=delay, **told)
+    for line in (line for path in lists for line in path.read_text().split("\n") if line):
+        script.knows(json.loads(line))
+    with judging(script, port) as judge:
         print(judge.url, flush=True)
         threading.Event().wait()
 

@@ -1,164 +1,270 @@
-"""One question to a model, in both dialects: a ballot, or an outcome that says why there is none."""
+"""One question to a model: what comes of it, whatever the model or the way to it does. In both dialects."""
 
+import json
+import logging
+import re
+import socket
+import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.grades import Brief, Candidate
 from models.panel import RAW_MAX, Answer
-from tests.judges.server import MALFORMED, Judge, Script, judging
-from workers.embedded import free_port
-from workers.judge import dialects, llm
+from models.settings import settings
+from tests.judges.asking import asking
+from tests.judges.script import MALFORMED
+from workers.judge import dialects, llm, prompt
 
+TASK = "Name three rivers."
 BRIEF = Brief(
-    "Name three rivers.",
-    "wild",
-    (Candidate("AA", "Po"), Candidate("BB", "Rhine, Po, Nile"), Candidate("CC", "?")),
+    TASK, "wild", (Candidate("AK", "Rhine."), Candidate("QX", "Nile, Po, Don."), Candidate("7T", ""))
 )
-SCORES = {"Po": 1.0, "Rhine, Po, Nile": 2.0, "?": 0.0}
-PATIENCE_SECONDS = 5
+RATED = {
+    "prompt": TASK,
+    "submissions": [{"text": "Rhine.", "score": 2}, {"text": "Nile, Po, Don.", "score": 3}],
+}
+NAMES = (
+    "choices message content finish_reason refusal stop_reason type name input usage entries ranking".split()
+)
+KEY = "sk-very-secret-0815"
+
+both = pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 
 
-@pytest.fixture(params=["openai", "anthropic"])
-def judge(request, settle):
-    with judging(Script(scores=dict(SCORES))) as running:
-        settle(
-            judge="llm",
-            llm_model="m",
-            llm_dialect=request.param,
-            llm_base_url=running.url,
-            llm_api_key="sk-1",
-        )
-        yield running
+def ask(tried: int = 0, brief: Brief = BRIEF) -> Answer:
+    return llm.ask(brief, "scripted", "0a1b2c3d", tried)
 
 
-def ask(**how: object) -> Answer:
-    return llm.ask(BRIEF, "m", "0123456789abcdef", **how)
-
-
-def test_an_answer_is_a_ballot(judge: Judge):
+@both
+def test_a_good_answer_is_a_ballot(scripted, dialect):
+    judge = scripted(dialect, flaw="Too few.")
+    judge.script.knows({**RATED, "submissions": [*RATED["submissions"], {"text": "", "score": 1}]})
     answer = ask()
-    assert answer.outcome == "answered"
-    assert {label: opinion.place for label, opinion in answer.opinions.items()} == {"BB": 1, "AA": 2, "CC": 3}
-    assert answer.opinions["BB"].grade == "S"
-    assert answer.opinions["BB"].rationale == judge.script.flaw
-    assert (answer.input_tokens, answer.output_tokens > 0) == (1000, True)
-    assert answer.prompt_hash == ask().prompt_hash
-    assert '"ranking"' in answer.raw
-    assert answer.trouble == ""
+    assert (answer.outcome, answer.trouble) == ("answered", "")
+    assert {label: (o.place, o.grade) for label, o in answer.opinions.items()} == {
+        "QX": (1, "S"), "AK": (2, "C"), "7T": (3, "F"),
+    }  # fmt: skip
+    assert {opinion.rationale for opinion in answer.opinions.values()} == {"Too few."}
+    assert json.loads(answer.raw)["ranking"] == ["QX", "AK", "7T"]
 
 
-def test_the_model_and_the_key_are_those_that_are_set(judge: Judge):
-    judge.script.key = "sk-1"
-    assert ask().outcome == "answered"
-    assert judge.stats.told[-1]["model"] == "m"
-    judge.script.key = "another"
+@both
+def test_of_a_call_is_told_what_it_cost_and_what_was_asked(scripted, dialect):
+    stats = scripted(dialect, delay_seconds=0.05).stats
     answer = ask()
-    assert (answer.outcome, answer.trouble) == ("failed", "it answered 401")
+    assert (answer.input_tokens, answer.output_tokens) == (stats.input_tokens, stats.output_tokens)
+    assert answer.input_tokens > 100
+    assert answer.output_tokens > 10
+    assert 50 <= answer.milliseconds < 5_000
+    assert answer.prompt_hash == prompt.write(BRIEF, "0a1b2c3d").hash
 
 
+@both
 @pytest.mark.parametrize("kind", MALFORMED)
-def test_an_answer_that_is_no_ballot_is_kept_and_counts(judge: Judge, kind: str):
-    judge.script.malformed, judge.script.kinds = 1.0, (kind,)
+def test_a_malformed_answer_is_none_and_is_kept(scripted, dialect, kind):
+    scripted(dialect, malformed=1.0, kinds=(kind,))
     answer = ask()
-    assert answer.outcome == "invalid"
-    assert answer.opinions == {}
+    assert (answer.outcome, answer.opinions) == ("invalid", {})
+    assert re.match("no ballot: .", answer.trouble)
     assert answer.raw
-    assert answer.trouble.startswith("no ballot")
-    assert answer.input_tokens == 1000
-    assert answer.pause_seconds > 0
+    assert answer.input_tokens > 0
+    assert answer.charged
 
 
-def test_a_refusal_is_one(judge: Judge):
-    judge.script.refused = 1.0
-    assert ask().outcome == "refused"
-
-
-@pytest.mark.parametrize(
-    ("later", "least", "most"),
-    [
-        ("3", 3, 3),
-        ("1.5", 1.5, 1.5),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 20, 20),
-        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0, 1),
-        ("999999999999", 20, 20),
-        ("soon", 0, 1),
-        ("-5", 0, 1),
-        ("", 0, 1),
-    ],
-    ids=["seconds", "a part of one", "a date", "a past date", "too much", "words", "below zero", "nothing"],
-)
-def test_who_is_told_to_come_later_does(judge: Judge, later: str, least: float, most: float):
-    judge.script.limited, judge.script.retry_after = 1.0, later
+@both
+def test_a_refusal_is_one(scripted, dialect):
+    scripted(dialect, refused=1.0)
     answer = ask()
-    assert answer.outcome == "limited"
+    assert (answer.outcome, answer.charged) == ("refused", True)
+    assert answer.trouble.startswith("it refused: ")
+
+
+@both
+@pytest.mark.parametrize(("told", "least", "most"), [
+    ("7", 7, 7), ("0.75", 0.75, 0.75), ("999999", 20, 20), ("soon", 0.2, 0.8), ("-3", 0.2, 0.8),
+    ("²", 0.2, 0.8), ("", 0.2, 0.8), ("Thu, 99 Foo 2026 10:00:00 GMT", 0.2, 0.8), ("1" * 400, 20, 20),
+])  # fmt: skip
+def test_a_busy_server_is_given_the_time_it_asks_for(scripted, dialect, told, least, most):
+    scripted(dialect, limited=1.0, retry_after=told.encode().decode("latin-1"))
+    answer = ask()
+    assert (answer.outcome, answer.charged) == ("limited", False)
     assert least <= answer.pause_seconds <= most
 
 
-def test_the_pause_grows_from_try_to_try(judge: Judge):
-    judge.script.broken = 1.0
-    pauses = [ask(tried=tried) for tried in range(3)]
-    assert [answer.outcome for answer in pauses] == ["failed"] * 3
-    for tried, answer in enumerate(pauses):
-        assert (
-            0.5 * 2**tried * llm.PAUSE_SECONDS <= answer.pause_seconds <= 1.5 * 2**tried * llm.PAUSE_SECONDS
-        )
+@pytest.mark.parametrize(("ahead", "least", "most"), [(9, 6, 9), (3600, 20, 20), (-60, 0.2, 0.8)])
+def test_a_busy_server_may_name_a_date(scripted, ahead, least, most):
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    scripted(limited=1.0, retry_after=date)
+    assert least <= ask().pause_seconds <= most
 
 
-def test_a_model_that_does_not_answer_is_given_up(judge: Judge, settle):
-    settle(llm_timeout_seconds=0.2)
-    judge.script.delay_seconds = 30
+def test_a_date_without_a_zone_is_none(scripted):
+    scripted(limited=1.0, retry_after="Wed, 25 Nov 2099 10:00:00")
+    assert 0 <= ask().pause_seconds <= 20
+
+
+@both
+def test_a_servers_own_error_is_a_failure_that_costs_nothing(scripted, dialect):
+    scripted(dialect, broken=1.0)
+    answer = ask()
+    assert (answer.outcome, answer.charged, answer.trouble) == ("failed", False, "it answered 500")
+
+
+def test_the_pause_grows_with_the_tries(scripted):
+    scripted(broken=1.0)
+    pauses = [ask(tried).pause_seconds for tried in range(4)]
+    assert all(0.25 * 2**tried <= pause <= 0.75 * 2**tried for tried, pause in enumerate(pauses))
+
+
+@pytest.mark.parametrize("trouble", [{"hangs": True}, {"delay_seconds": 5.0}, {"drip_seconds": 0.02}])
+def test_an_answer_that_does_not_come_in_time_is_not_waited_for(scripted, trouble):
+    scripted(timeout_seconds="0.3", **trouble)
     begun = time.monotonic()
     answer = ask()
+    assert time.monotonic() - begun < 2
+    assert (answer.outcome, answer.charged) == ("timeout", True)
+
+
+def test_a_head_that_drips_in_is_not_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as server, asking(_url(server), timeout_seconds="0.3"):
+        answer = _answered_slowly(server)
     assert answer.outcome == "timeout"
-    assert answer.milliseconds >= 200
-    assert time.monotonic() - begun < PATIENCE_SECONDS
 
 
-def test_an_answer_that_only_drips_in_is_given_up(judge: Judge, settle):
-    settle(llm_timeout_seconds=0.3)
-    judge.script.drip_seconds = 0.05
-    begun = time.monotonic()
-    assert ask().outcome == "timeout"
-    assert time.monotonic() - begun < PATIENCE_SECONDS
-
-
-def test_nobody_is_there(judge: Judge, settle):
-    settle(llm_base_url=f"http://127.0.0.1:{free_port()}/v1")
-    assert ask().outcome == "failed"
-
-
-def test_an_answer_without_end_is_not_read_to_its_end(judge: Judge, monkeypatch):
-    monkeypatch.setattr(dialects, "ANSWER_BYTES_MAX", 100)
-    assert ask().outcome == "timeout"
-
-
-def test_what_a_database_or_a_terminal_cannot_take_does_not_get_in(judge: Judge):
-    judge.script.flaw = "a\0b\x1b[31md\n" + "x" * 1000
-    answer = ask()
-    told = answer.opinions["AA"].rationale
-    assert told.startswith("ab")
-    assert len(told) == 160
-    for text in (told, answer.raw, answer.trouble):
-        assert text.isprintable() or "\n" in text
-        text.encode()
-        assert "\0" not in text
-        assert "\x1b" not in text
-        assert len(text) <= RAW_MAX
-
-
-def test_a_key_is_never_told(judge: Judge, caplog):
-    for trouble in ({"broken": 1.0}, {"malformed": 1.0}, {"limited": 1.0}):
-        for name, share in trouble.items():
-            setattr(judge.script, name, share)
+def test_where_nobody_listens_nothing_was_asked():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = _url(server)
+    with asking(url):
         answer = ask()
-        assert "sk-1" not in f"{answer}{caplog.text}"
+    assert (answer.outcome, answer.charged, answer.trouble) == (
+        "failed",
+        False,
+        "no connection (ConnectError)",
+    )
 
 
-def test_half_a_surrogate_pair_is_no_text(judge: Judge):
-    judge.script.flaw = "a\ud800"
+def test_an_answer_that_does_not_end_is_not_read(scripted):
+    scripted(padding=dialects.ANSWER_BYTES_MAX)
+    assert (ask().outcome, ask().charged) == ("timeout", True)
+
+
+def test_of_an_answer_only_so_much_is_kept(scripted):
+    scripted(malformed=1.0, kinds=("prose",), padding=RAW_MAX)
+    assert len(ask().raw) <= RAW_MAX
+
+
+@both
+def test_what_a_model_says_is_a_line_that_can_be_stored_and_shown(scripted, dialect):
+    scripted(dialect, flaw="a\0b\x1b[2J\x07\x9b31m\ud800c\u202ed\u2028e\r\n\tf" + "g" * 500)
     answer = ask()
-    assert answer.outcome == "invalid"
-    answer.raw.encode()
+    assert len(answer.opinions) == len(BRIEF.candidates)
+    for opinion in answer.opinions.values():
+        assert opinion.rationale.startswith("ab[2J31m?cd e f")
+        assert len(opinion.rationale) == prompt.FLAW_CHARACTERS
+        assert opinion.rationale.isprintable()
+    assert not set("\0\x1b\x07\x9b").intersection(answer.raw)
+
+
+@pytest.mark.parametrize("flaw", ["", " \n ", "\0\x1b"])
+def test_a_flaw_is_always_named(scripted, flaw):
+    scripted(flaw=flaw)
+    assert {opinion.rationale for opinion in ask().opinions.values()} == {"No flaw was named."}
+
+
+@both
+def test_the_key_goes_where_the_dialect_has_it_and_nowhere_else(scripted, dialect, caplog):
+    caplog.set_level(logging.DEBUG)
+    judge = scripted(dialect, api_key=KEY, key=KEY)
+    answer = ask()
+    assert answer.outcome == "answered"
+    headers = judge.stats.headers
+    if dialect == "openai":
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert "x-api-key" not in headers
+    else:
+        assert headers["x-api-key"] == KEY
+        assert headers["anthropic-version"] == "2023-06-01"
+        assert "authorization" not in headers
+    assert KEY not in json.dumps(judge.stats.told) + repr(answer) + caplog.text
+
+
+@both
+def test_a_wrong_key_is_a_failure_that_does_not_tell_it(scripted, dialect, caplog):
+    caplog.set_level(logging.DEBUG)
+    scripted(dialect, api_key=KEY, key="another")
+    answer = ask()
+    assert (answer.outcome, answer.trouble) == ("failed", "it answered 401")
+    assert KEY not in repr(answer) + caplog.text
+
+
+def test_a_server_that_refuses_the_key_is_told_of(scripted):
+    scripted(api_key=KEY, key="another")
+    assert dialects.trouble(settings()) == "its server answers 401: the key is missing or wrong"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(st.sampled_from(NAMES), some, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(["openai", "anthropic"]), JSON)
+def test_whatever_json_a_server_sends_is_read_or_refused(dialect, body):
+    with suppress(dialects.Malformed, dialects.Refused):
+        assert isinstance(dialects.read(dialect, body).text, str)
+    assert min(dialects.tokens(dialect, body)) >= 0
+
+
+@given(st.sampled_from(["", "null", "[]", "{}", "NaN", '"AK"', "[" * 100, "{" * 9]) | JSON.map(json.dumps))
+def test_whatever_a_model_says_is_a_verdict_or_is_told_to_be_none(said):
+    with pytest.raises(dialects.Malformed):
+        llm.opinions_of(said, BRIEF)
+
+
+def test_the_scripted_server_answers_only_proper_questions(scripted):
+    judge = scripted()
+    with httpx2.Client(trust_env=False) as client:
+        assert client.post(judge.url + "/nowhere", json={}).status_code == 404
+        for body in ([], {}, {"model": "m", "messages": []}, "x"):
+            assert client.post(judge.url + "/chat/completions", json=body).status_code == 400
+        ask()
+        good = judge.stats.told[-1]
+        for name in good:
+            less = {key: value for key, value in good.items() if key != name}
+            assert client.post(judge.url + "/chat/completions", json=less).status_code == 400
+        assert client.post(judge.url + "/messages", json=good).status_code == 400
+        assert client.get(judge.url.removesuffix("/v1") + "/stats").json()["calls"] == 1
+
+
+def _url(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+def _answered_slowly(server: socket.socket) -> Answer:
+    """What comes of a question whose answer's head arrives byte by byte."""
+    heard = threading.Event()
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection:
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 50:
+                if heard.wait(0.01):
+                    return
+                connection.sendall(bytes([byte]))
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    begun = time.monotonic()
+    answer = ask()
+    heard.set()
+    dripping.join()
+    assert time.monotonic() - begun < 2
+    return answer

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import httpx2
 
 from models.settings import Settings
+from workers.judge import patience
 from workers.judge.prompt import SCHEMA, Prompt
 
 Dialect = Literal["openai", "anthropic"]
@@ -21,6 +22,7 @@ Dialect = Literal["openai", "anthropic"]
 CONNECTIONS_MAX = 256  # of one worker process; each thread of it holds one at most
 ANSWER_BYTES_MAX = 1_000_000  # more than any verdict is
 LOOK_SECONDS = 5.0
+SLACK_SECONDS = 1.0  # for the client to notice by itself that time is up
 DENIED = (401, 403)
 _TOOL = "verdict"
 
@@ -73,15 +75,17 @@ def post(settings: Settings, model: str, prompt: Prompt) -> Heard:
 
     Raises:
         ConnectionError: it cannot be asked; nothing is charged.
-        TimeoutError: it did not answer in time, drop by drop included, or broke off in the middle.
+        TimeoutError: it broke off in the middle, or did not answer in time, all in all: also where its name
+            is not found, or a head drips in, which the client would wait for again and again.
     """
+    seconds = settings.llm_timeout_seconds + SLACK_SECONDS
     try:
-        return _post(settings, model, prompt)
+        return patience.within(seconds, model, lambda: _post(settings, model, prompt))
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         raise ConnectionError(f"no connection ({type(error).__name__})") from None
     except (httpx2.UnsupportedProtocol, httpx2.InvalidURL):
         raise ConnectionError("CLORP_LLM_BASE_URL is no address that can be asked") from None
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, patience.Unanswered) as error:
         raise TimeoutError(f"no answer ({type(error).__name__})") from None
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import time
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 NAME = "llm/1"
 OK, LIMITED = 200, 429
 PAUSE_SECONDS = 0.5  # before a second try, twice that before a third; with jitter
+TROUBLE_CHARACTERS = 200
 RETRY_AFTER_MAX_SECONDS = 20.0  # who says “later” than that is asked at the sweep's pace
 
 
@@ -84,9 +86,9 @@ def _read(brief: Brief, body: bytes, raw: str) -> Answer:
         reply = dialects.read(dialect, said)
         opinions = opinions_of(reply.text, brief)
     except Refused as error:
-        heard = Answer("refused", raw=raw, trouble=_storable(f"it refused: {error}")[:200])
+        heard = Answer("refused", raw=raw, trouble=_line(f"it refused: {error}", TROUBLE_CHARACTERS))
     except (Malformed, ValueError, RecursionError) as error:
-        heard = Answer("invalid", raw=raw, trouble=_storable(f"no ballot: {error}")[:200])
+        heard = Answer("invalid", raw=raw, trouble=_line(f"no ballot: {error}", TROUBLE_CHARACTERS))
     else:
         heard = Answer("answered", opinions, raw=_storable(reply.text)[:RAW_MAX])
     read, written = dialects.tokens(dialect, said)
@@ -100,7 +102,11 @@ def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
         Malformed: it is no verdict, or not on exactly these entries.
     """
     try:
-        verdict = _Verdict.model_validate_json(text)
+        # Half a surrogate pair, which JSON can spell out, is no reason to lose a ballot.
+        said = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace")
+        verdict = _Verdict.model_validate_json(said)
+    except json.JSONDecodeError:
+        raise Malformed("it is not JSON") from None
     except ValidationError as error:
         raise Malformed(f"{error.errors(include_input=False, include_url=False)[0]['msg']}") from None
     labels = sorted(candidate.label for candidate in brief.candidates)
@@ -115,15 +121,21 @@ def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
 
 
 def _flaw(told: str) -> str:
-    line = " ".join(_storable(told).split())
-    return line[: prompt.FLAW_CHARACTERS] or "No flaw was named."
+    return _line(told, prompt.FLAW_CHARACTERS) or "No flaw was named."
+
+
+def _line(told: str, most: int) -> str:
+    """One line without signs that nobody sees; joiners inside a word or an emoji stay."""
+    shown = "".join(c for c in " ".join(told.split()) if c.isprintable() or c in "\u200c\u200d")
+    return " ".join(shown.split())[:most].strip()
 
 
 def _storable(text: str) -> str:
     """Without what PostgreSQL cannot keep, or a terminal would obey."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c for c in text.encode(errors="replace").decode() if c >= " " or c in "\n\t")
+    told = text.encode(errors="replace").decode()
+    return "".join(c for c in told if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def _seconds(later: str) -> float:

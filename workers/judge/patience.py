@@ -8,13 +8,17 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as _TimeoutError
+from typing import TypeVar
 
 from models.grades import Brief, Opinion
 from workers.judge.protocol import Judge
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 LEFT_BEHIND_MAX = 64  # threads of judges that never came back: some megabytes
 
@@ -33,8 +37,18 @@ def ask(judge: Judge, brief: Brief, seconds: float) -> dict[str, Opinion]:
         Unanswered: it took longer.
         Exception: whatever the judge raises.
     """
-    answer: Future[dict[str, Opinion]] = Future()
-    thread = threading.Thread(target=_cast, args=(judge, brief, answer), name="judge", daemon=True)
+    return within(seconds, judge.name, lambda: judge.ballot(brief))
+
+
+def within(seconds: float, name: str, work: Callable[[], Answer]) -> Answer:
+    """What `work` gives, in a thread of its own.
+
+    Raises:
+        Unanswered: it took longer than so many seconds; `name` is who.
+        Exception: whatever it raises.
+    """
+    answer: Future[Answer] = Future()
+    thread = threading.Thread(target=_do, args=(work, answer), name="judge", daemon=True)
     thread.start()
     try:
         return answer.result(seconds)
@@ -42,12 +56,12 @@ def ask(judge: Judge, brief: Brief, seconds: float) -> dict[str, Opinion]:
         if answer.done():  # the judge's own trouble, which is called the same
             raise
         _leave_behind(thread)
-        raise Unanswered(f"{judge.name} gave no answer within {seconds:g} s") from None
+        raise Unanswered(f"{name} gave no answer within {seconds:g} s") from None
 
 
-def _cast(judge: Judge, brief: Brief, answer: "Future[dict[str, Opinion]]") -> None:
+def _do(work: Callable[[], Answer], answer: "Future[Answer]") -> None:
     try:
-        answer.set_result(judge.ballot(brief))
+        answer.set_result(work())
     except BaseException as error:
         answer.set_exception(error)
 
