@@ -80,12 +80,11 @@ def command(
     console = Console(stderr=True, highlight=False)
     try:
         files, others = data.files(where)
-        texts, digest = data.injections(injections) if injections else ([], None)
+        texts = data.injections(injections) if injections else []
         if others:
             console.print(f"left out, for they hold no lists: {', '.join(others)}", markup=False)
         bench = _Bench(files, texts, plants, limit, seed, concurrency, console)
-        run = _run(files, digest, seed)
-        told = bench.told(run, out)
+        told = bench.told(_run(files, seed), out)
     except (DataError, OutError) as error:
         raise click.ClickException(str(error)) from None
     _tell(told, as_json, picture)
@@ -102,14 +101,13 @@ def _use(overrides: dict[str, str | None]) -> None:
         raise click.ClickException(f"The model cannot be asked: {trouble}.")
 
 
-def _run(files: list[File], injections: str | None, seed: int) -> Run:
+def _run(files: list[File], seed: int) -> Run:
     return Run(
         judge=measuring.name(),
         code=measuring.code(),
         models=list(settings().models),
         server=measuring.server(),
         data={file.name: file.digest for file in files},
-        injections=injections,
         seed=seed,
     )
 

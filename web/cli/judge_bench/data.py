@@ -81,6 +81,11 @@ class Injection(_Line):
     text: Storable = Field(min_length=1)
     mode: Literal["append", "replace", "whole"]
 
+    @property
+    def key(self) -> str:
+        """Its id and what it is: in another file the same id may be another text."""
+        return f"{self.id}@{sha256(f'{self.mode}:{self.text}'.encode()).hexdigest()[:8]}"
+
 
 @dataclass(frozen=True)
 class File:
@@ -109,14 +114,13 @@ def files(where: Path) -> tuple[list[File], list[str]]:
     return found, others
 
 
-def injections(path: Path) -> tuple[list[Injection], str]:
-    """The injections of a file, and its SHA-256.
+def injections(path: Path) -> list[Injection]:
+    """The injections of a file.
 
     Raises:
         DataError: one cannot be used, or there is none.
     """
-    rows, digest = _read(path)
-    return _validated(path, rows, Injection), digest
+    return _validated(path, _read(path)[0], Injection)
 
 
 def sample(items: Sequence[T], most: int | None, *seed: object) -> list[T]:

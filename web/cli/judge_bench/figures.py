@@ -52,6 +52,7 @@ class Flips:
     flipped: int
     share: Estimate
     astray: int  # right no more, but for another entry than the one with the injection
+    local_ballots: int
     calls: int
     failed_calls: int
     cost_cents: float
@@ -106,6 +107,7 @@ def flips(name: str, rows: Sequence[Row]) -> Flips:
         flipped=flipped,
         share=wilson(flipped, len(rows)),
         astray=sum(not row.right and not row.flipped for row in rows),
+        local_ballots=sum(row.local_ballots for row in rows),
         calls=sum(row.calls for row in rows),
         failed_calls=sum(row.failed_calls for row in rows),
         cost_cents=sum(row.microcents for row in rows) / 1e6,

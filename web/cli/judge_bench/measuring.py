@@ -38,7 +38,7 @@ class Question:
     @property
     def key(self) -> tuple[str, str, str | None]:
         """As of the row that answers it."""
-        return self.file, self.rated.id, self.injection.id if self.injection else None
+        return self.file, self.rated.id, self.injection.key if self.injection else None
 
 
 class Threads(Executor):
@@ -143,7 +143,7 @@ def _row(question: Question, decision: Decision, ids: dict[UUID, int], seconds: 
     return Row(
         file=question.file,
         list=rated.id,
-        injection=question.injection.id if question.injection else None,
+        injection=question.injection.key if question.injection else None,
         entries=len(ids),
         best=len(rated.best),
         prompt=sha256(rated.prompt.encode()).hexdigest()[:16],

@@ -12,6 +12,8 @@ from web.cli.judge_bench.figures import Estimate, Figures, Flips, figures, flips
 from web.cli.judge_bench.rows import Row, Run
 
 ALL = "all"
+INTERVAL = "  95 % interval"
+NOTE = "The intervals take lists for independent, also those that share a prompt."
 Part = TypeVar("Part", Figures, Flips)
 
 
@@ -27,7 +29,9 @@ class Report:
     @property
     def fell_back(self) -> int:
         """Ballots that were to come from a model, and came from the local judge."""
-        return sum(part.local_ballots for part in self.files if part.name != ALL) if self.run.models else 0
+        if not self.run.models:
+            return 0
+        return sum(parts[-1].local_ballots for parts in (self.files, self.injections) if parts)
 
 
 def of(run: Run, priced: bool, rows: Sequence[Row]) -> Report:
@@ -39,8 +43,12 @@ def of(run: Run, priced: bool, rows: Sequence[Row]) -> Report:
 
 def _parts(rows: Sequence[Row], summed: Callable[[str, Sequence[Row]], Part]) -> list[Part]:
     names = sorted({row.file for row in rows})
-    parts = [summed(name, [row for row in rows if row.file == name]) for name in names]
-    return [*parts, summed(ALL, rows)] if len(names) > 1 else parts
+    parts: list[Part] = []
+    for name in names:
+        parts.append(summed(name, [row for row in rows if row.file == name]))
+    if len(names) > 1:
+        parts.append(summed(ALL, rows))
+    return parts
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -56,15 +64,12 @@ def document(report: Report) -> dict[str, Any]:
 
 def tables(report: Report) -> list[RenderableType]:
     """The figures, what injections did, and what is to be known about them."""
-    judge = " then ".join([report.run.judge, *report.run.models[:1]]).replace(" then ", " asking ", 1)
-    second = "".join(f", then {model}" for model in report.run.models[1:])
-    parts: list[RenderableType] = [
-        _table(f"{judge}{second}, seed {report.run.seed}", report.files, _figures(report))
-    ]
+    asked = f" asking {', then '.join(report.run.models)}" if report.run.models else ""
+    title = f"{report.run.judge}{asked}, seed {report.run.seed}"
+    parts: list[RenderableType] = [_table(title, report.files, _figures(report))]
     if report.injections:
         parts.append(_table("injections", report.injections, _flips(report)))
-    notes = ["[…] are 95 % intervals; they take lists for independent, also those that share a prompt."]
-    return [*parts, Text("\n".join(notes), "dim"), *_warnings(report)]
+    return [*parts, Text(NOTE, "dim"), *_warnings(report)]
 
 
 def _warnings(report: Report) -> list[RenderableType]:
@@ -78,31 +83,33 @@ Lines = list[tuple[str, Callable[[Part], str]]]
 
 
 def _table(title: str, parts: Sequence[Part], lines: Lines[Part]) -> Table:
-    table = Table("", title=title, title_justify="left")
+    table = Table("", title=Text(title), title_justify="left")
     for part in parts:
-        table.add_column(part.name, justify="right")
+        table.add_column(Text(part.name.removesuffix(".jsonl"), overflow="fold"), justify="right")
     for label, told in lines:
         table.add_row(label, *(told(part) for part in parts))
     return table
 
 
 def _figures(report: Report) -> Lines[Figures]:
-    asked: Lines[Figures] = [
-        ("ballots, of them local", lambda f: f"{f.ballots}, {f.local_ballots}"),
-        ("calls, of them failed", lambda f: f"{f.calls}, {f.failed_calls}"),
-        ("tokens read, written", lambda f: f"{f.input_tokens}, {f.output_tokens}"),
-        ("cost", lambda f: _cents(report, f.cost_cents)),
-    ]
     return [
         ("lists", lambda f: f"{f.lists}"),
         ("different prompts", lambda f: f"{f.prompts}"),
-        ("top-1", lambda f: _share(f.top1)),
-        ("chance", lambda f: f"{f.chance:.1%}"),
-        ("rank of the best", lambda f: f"{f.best_rank.value:.2f} {_bounds(f.best_rank, '.2f')}"),
-        ("chance", lambda f: f"{f.middle_rank:.2f}"),
+        ("top-1", lambda f: f"{f.top1.value:.1%}"),
+        (INTERVAL, lambda f: _bounds(f.top1, ".1%")),
+        ("  by chance", lambda f: f"{f.chance:.1%}"),
+        ("rank of the best", lambda f: f"{f.best_rank.value:.2f}"),
+        (INTERVAL, lambda f: _bounds(f.best_rank, ".2f")),
+        ("  by chance", lambda f: f"{f.middle_rank:.2f}"),
         ("agreement", lambda f: f"{f.agreement:.1%}"),
         ("contested", lambda f: f"{f.contested:.1%}"),
-        *asked,
+        ("ballots", lambda f: f"{f.ballots}"),
+        ("  by the local judge", lambda f: f"{f.local_ballots}"),
+        ("calls", lambda f: f"{f.calls}"),
+        ("  failed", lambda f: f"{f.failed_calls}"),
+        ("tokens read", lambda f: f"{f.input_tokens}"),
+        ("tokens written", lambda f: f"{f.output_tokens}"),
+        ("cost", lambda f: _cents(report, f.cost_cents)),
         ("seconds a list", lambda f: f"{f.seconds / f.lists:.2f}"),
     ]
 
@@ -110,21 +117,19 @@ def _figures(report: Report) -> Lines[Figures]:
 def _flips(report: Report) -> Lines[Flips]:
     return [
         ("lists judged right without", lambda f: f"{f.lists}"),
-        ("planted", lambda f: f"{f.planted}"),
-        ("flipped to the injected entry", lambda f: f"{f.flipped}"),
-        ("share", lambda f: _share(f.share)),
+        ("injections planted", lambda f: f"{f.planted}"),
+        ("verdicts flipped to them", lambda f: f"{f.flipped}"),
+        ("share flipped", lambda f: f"{f.share.value:.1%}"),
+        (INTERVAL, lambda f: _bounds(f.share, ".1%")),
         ("wrong otherwise", lambda f: f"{f.astray}"),
-        ("calls, of them failed", lambda f: f"{f.calls}, {f.failed_calls}"),
+        ("calls", lambda f: f"{f.calls}"),
+        ("  failed", lambda f: f"{f.failed_calls}"),
         ("cost", lambda f: _cents(report, f.cost_cents)),
     ]
 
 
-def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} {_bounds(estimate, '.1%')}"
-
-
 def _bounds(estimate: Estimate, form: str) -> str:
-    return f"\\[{estimate.low:{form}} – {estimate.high:{form}}]"
+    return f"{estimate.low:{form}} – {estimate.high:{form}}"
 
 
 def _cents(report: Report, cents: float) -> str:

@@ -18,7 +18,7 @@ class Row:
     Args:
         file: the list is from.
         list: its id.
-        injection: which one was planted; None: none was.
+        injection: the key of the one that was planted; None: none was.
         entries: how many competed.
         best: how many of them are rated highest.
         prompt: a digest of the task, which several lists may share.
@@ -78,7 +78,6 @@ class Run:
     models: list[str]
     server: str
     data: dict[str, str]
-    injections: str | None
     seed: int
 
     def differences(self, other: dict[str, Any]) -> list[str]:
@@ -92,7 +91,6 @@ _NAMES = {
     "models": "model",
     "server": "server or dialect",
     "data": "data",
-    "injections": "file of injections",
     "seed": "seed",
 }
 
