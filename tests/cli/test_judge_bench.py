@@ -222,7 +222,7 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
         command = [sys.executable, "-m", "web.cli", "judge-bench", "--data", folder, "--judge", "llm"]
         options = ["--model", "m", "--base-url", judge.url, "--concurrency", "1", "--out", out]
         with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
-            until(lambda: out.exists() and len(out.read_text().splitlines()) > 2)
+            until("a result", lambda: out.exists() and len(out.read_text().splitlines()) > 2)
             judge.script.delay_seconds = 20
             os.kill(process.pid, signal.SIGINT)
             told = process.communicate(timeout=10)[1]
@@ -274,10 +274,13 @@ def test_a_model_that_cannot_be_asked_is_no_model_that_is_bad(clorp, folder):
     assert "The model cannot be asked" in said(clorp("judge-bench", "--data", folder, *llm), 1)
 
 
-def test_options_that_contradict_each_other_are_refused(clorp, folder):
+def test_a_model_that_nobody_would_ask_is_refused(clorp, folder):
     assert "add --judge llm" in said(
         clorp("judge-bench", "--data", folder, "--judge", "local", "--model", "m"), 2
     )
+
+
+def test_a_judge_without_a_model_is_refused(clorp, folder):
     assert "CLORP_LLM_MODEL" in said(clorp("judge-bench", "--data", folder, "--judge", "llm"), 1)
 
 

@@ -66,6 +66,7 @@ class Row:
 
 
 Keep = Callable[[Row], None]
+_STRANGE = "holds something else than results. Name another file with --out."
 _FIELDS = {field.name for field in fields(Row)}
 
 
@@ -104,6 +105,8 @@ def opened(path: Path, run: Run) -> tuple[list[Row], Keep]:
     try:
         told = path.read_bytes() if path.exists() else b""
         whole = told[: told.rfind(b"\n") + 1]  # a line that broke off with its process is asked again
+        if told and not whole:
+            raise OutError(f"{path} {_STRANGE}")
         kept = _kept(path, whole, run)
         if len(whole) < len(told):
             with path.open("r+b") as file:
@@ -127,7 +130,7 @@ def _kept(path: Path, told: bytes, run: Run) -> list[Row]:
         return []
     made_by = documents[0].get("run")
     if not isinstance(made_by, dict):
-        raise OutError(f"{path} holds something else than results. Name another file with --out.")
+        raise OutError(f"{path} {_STRANGE}")
     if wrong := run.differences(made_by):
         named = ", ".join(f"another {_NAMES[name]}" for name in wrong)
         raise OutError(f"{path} was made with {named}. Name another file with --out, or remove this one.")
