@@ -160,6 +160,20 @@ def test_a_model_is_asked_as_for_a_drop(clorp, folder, dialect, unset):
     assert {body["model"] for body in judge.stats.told} == {"big"}
 
 
+def test_who_names_a_model_has_it_measured_alone(clorp, folder, unset):
+    (folder.parent / ".env").write_text("CLORP_LLM_MODEL=one\nCLORP_LLM_FALLBACK_MODEL=other\n")
+    with judging(Script(mood="first")) as judge:  # each ballot another winner: there is a second round
+        command = ["judge-bench", "--data", folder, "--json", "--judge", "llm", "--base-url", judge.url]
+        told = document(clorp(*command))
+        assert (told["models"], told["all"]["contested"]) == (["one", "other"], 1.0)
+        assert told["all"]["ballots"] == told["all"]["calls"] == 2 * 27
+        assert document(clorp(*command, "--fallback-model", "third"))["models"] == ["one", "third"]
+        assert document(clorp(*command, "--model", "big"))["models"] == ["big"]
+        judge.stats.told.clear()
+        document(clorp(*command, "--model", "big", "--fallback-model", "third", "--limit", 1))
+    assert {body["model"] for body in judge.stats.told} == {"big", "third"}
+
+
 def test_ballots_that_no_model_cast_are_no_secret(clorp, folder):
     with judging(Script(refused=1.0)) as judge:
         result = clorp(

@@ -21,7 +21,6 @@ AT_ONCE, AT_ONCE_MAX = 4, 64  # lists; each has as many calls under way as it ha
 _OVERRIDES = {
     "judge": "CLORP_JUDGE",
     "model": "CLORP_LLM_MODEL",
-    "fallback_model": "CLORP_LLM_FALLBACK_MODEL",
     "base_url": "CLORP_LLM_BASE_URL",
     "dialect": "CLORP_LLM_DIALECT",
 }
@@ -39,8 +38,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--injections", type=_FILE, help="Texts to plant in lists that were judged right.")
 @click.option("--plants", default=1, show_default=True, type=click.IntRange(1), help="Of them in each list.")
 @click.option("--judge", type=click.Choice(["local", "llm"]), help="Instead of CLORP_JUDGE.")
-@click.option("--model", help="Instead of CLORP_LLM_MODEL.")
-@click.option("--fallback-model", help="Instead of CLORP_LLM_FALLBACK_MODEL; '' for none.")
+@click.option("--model", help="Instead of CLORP_LLM_MODEL, and of a second one, too.")
+@click.option("--fallback-model", help="The second one; instead of CLORP_LLM_FALLBACK_MODEL.")
 @click.option("--base-url", help="Instead of CLORP_LLM_BASE_URL.")
 @click.option("--dialect", type=click.Choice(["openai", "anthropic"]), help="Instead of CLORP_LLM_DIALECT.")
 @click.option("--limit", type=click.IntRange(1), help="Lists of each file, by lot.")
@@ -65,6 +64,7 @@ def command(
     out: Path | None,
     as_json: bool,
     picture: Path | None,
+    fallback_model: str | None,
     **overrides: str | None,
 ) -> None:
     """Measure how often the judge ranks first what people rated highest.
@@ -76,37 +76,41 @@ def command(
         raise click.UsageError("--chart draws with matplotlib: pip install 'clorp[bench]'")
     if picture and not picture.absolute().parent.is_dir():
         raise click.UsageError(f"--chart: there is no folder {picture.absolute().parent}")
-    _use(overrides)
+    models = _models(overrides, fallback_model)
     console = Console(stderr=True, highlight=False)
     try:
         files, others = data.files(where)
         texts = data.injections(injections) if injections else []
         if others:
             console.print(f"left out, for they hold no lists: {', '.join(others)}", markup=False)
-        bench = _Bench(files, texts, plants, limit, seed, concurrency, console)
-        told = bench.told(_run(files, seed), out)
+        bench = _Bench(files, texts, models, plants, limit, seed, concurrency, console)
+        told = bench.told(_run(files, models, seed), out)
     except (DataError, OutError) as error:
         raise click.ClickException(str(error)) from None
     _tell(told, as_json, picture)
 
 
-def _use(overrides: dict[str, str | None]) -> None:
-    """Have the options count, and see that what they name can be asked."""
+def _models(overrides: dict[str, str | None], fallback_model: str | None) -> list[str]:
+    """Have the options count; the models that are to be asked, and can be."""
     use(**{_OVERRIDES[name]: value for name, value in overrides.items() if value is not None})
     if settings().judge == "unruly":
         raise click.UsageError("the judge that is set breaks on demand: choose one with --judge")
-    if settings().judge == "local" and overrides["model"]:
-        raise click.UsageError("--model is asked by the judge llm: add --judge llm")
-    if trouble := measuring.trouble():
+    if settings().judge == "local" and (overrides["model"] or fallback_model):
+        raise click.UsageError("models are asked by the judge llm: add --judge llm")
+    # Who names a model wants to know that one alone, whatever second one is set.
+    models = list(settings().models[: 1 if overrides["model"] or fallback_model else None])
+    models += [fallback_model] if fallback_model else []
+    if trouble := measuring.trouble(models):
         raise click.ClickException(f"The model cannot be asked: {trouble}.")
+    return models
 
 
-def _run(files: list[File], seed: int) -> Run:
+def _run(files: list[File], models: list[str], seed: int) -> Run:
     return Run(
-        judge=measuring.name(),
-        code=measuring.code(),
-        models=list(settings().models),
-        server=measuring.server(),
+        judge=measuring.name(models),
+        code=measuring.code(models),
+        models=models,
+        server=measuring.server(models),
         data={file.name: file.digest for file in files},
         seed=seed,
     )
@@ -131,6 +135,7 @@ class _Bench:
         self,
         files: list[File],
         injections: list[Injection],
+        models: list[str],
         plants: int,
         limit: int | None,
         seed: int,
@@ -142,7 +147,7 @@ class _Bench:
             for file in files
             for rated in data.sample(file.lists, limit, seed, file.name)
         ]
-        self.injections, self.plants = injections, plants
+        self.injections, self.models, self.plants = injections, models, plants
         self.seed, self.concurrency, self.console = seed, concurrency, console
         self.rows: dict[tuple[str, str, str | None], Row] = {}
 
@@ -177,18 +182,19 @@ class _Bench:
 
     def _ask(self, what: str, questions: list[Question], keep: Keep) -> None:
         missing = [question for question in questions if question.key not in self.rows]
-        for row in self._shown(what, len(questions), measuring.rows(missing, self.concurrency, self.seed)):
+        rows = measuring.rows(missing, self.models, self.concurrency, self.seed)
+        for row in self._shown(what, len(questions), len(missing), rows):
             keep(row)
             self.rows[row.key] = row
 
-    def _shown(self, what: str, of: int, rows: Iterable[Row]) -> Iterable[Row]:
+    def _shown(self, what: str, of: int, missing: int, rows: Iterable[Row]) -> Iterable[Row]:
         """The same rows, with a bar where somebody looks."""
-        if not (self.console.is_terminal and of):
+        if not (self.console.is_terminal and missing):
             yield from rows
             return
         columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=self.console, transient=True) as progress:
-            task = progress.add_task(what, total=of, completed=0)
+            task = progress.add_task(what, total=of, completed=of - missing)
             for row in rows:
                 yield row
                 progress.advance(task)

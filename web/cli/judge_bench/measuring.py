@@ -58,15 +58,15 @@ class Threads(Executor):
         return future
 
 
-def name() -> str:
-    """Of the judge that is set, with its version."""
-    return llm.NAME if settings().models else local.LocalJudge.name
+def name(models: Sequence[str]) -> str:
+    """Of the judge that asks these models, with its version."""
+    return llm.NAME if models else local.LocalJudge.name
 
 
-def code() -> str:
+def code(models: Sequence[str]) -> str:
     """A digest of what makes verdicts, apart from models: the rules, and what is asked or measured."""
     told = [inspect.getsource(module) for module in _PANEL]
-    if settings().models:
+    if models:
         told += [prompt.write(replace(_SHOWN, pack=pack), "0").hash for pack in PACKS]
         told.append(repr(prompt.SCHEMA))
     else:
@@ -74,15 +74,15 @@ def code() -> str:
     return sha256("\0".join(told).encode()).hexdigest()[:16]
 
 
-def server() -> str:
+def server(models: Sequence[str]) -> str:
     """Which server is asked, and how; nothing where none is."""
     chosen = settings()
-    return f"{chosen.llm_dialect} {chosen.llm_base_url or 'default'}" if chosen.models else ""
+    return f"{chosen.llm_dialect} {chosen.llm_base_url or 'default'}" if models else ""
 
 
-def trouble() -> str | None:
-    """Why the models that are set cannot be asked, as far as that is known beforehand."""
-    return dialects.trouble(settings()) if settings().models else None
+def trouble(models: Sequence[str]) -> str | None:
+    """Why these models cannot be asked, as far as that is known beforehand."""
+    return dialects.trouble(settings()) if models else None
 
 
 def planted(question: Question, injections: Sequence[Injection], plants: int, seed: int) -> list[Question]:
@@ -91,18 +91,18 @@ def planted(question: Question, injections: Sequence[Injection], plants: int, se
     return [replace(question, injection=injection) for injection in chosen]
 
 
-def rows(questions: Iterable[Question], at_once: int, seed: int) -> Iterator[Row]:
+def rows(questions: Iterable[Question], models: Sequence[str], at_once: int, seed: int) -> Iterator[Row]:
     """The answer to each question, as they come in."""
     threads, waiting = Threads(), iter(questions)
-    running = {threads.submit(measure, q, seed, threads) for q in islice(waiting, at_once)}
+    running = {threads.submit(measure, q, models, seed, threads) for q in islice(waiting, at_once)}
     while running:
         done, running = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             yield future.result()
-        running |= {threads.submit(measure, q, seed, threads) for q in islice(waiting, len(done))}
+        running |= {threads.submit(measure, q, models, seed, threads) for q in islice(waiting, len(done))}
 
 
-def measure(question: Question, seed: int, pool: Executor | None = None) -> Row:
+def measure(question: Question, models: Sequence[str], seed: int, pool: Executor) -> Row:
     """Have one list decided."""
     rated, lot = question.rated, Random(f"{seed}:{question.file}:{question.rated.id}")  # noqa: S311
     # Who came first decides between equals: that must not be who stands first in the file.
@@ -115,8 +115,8 @@ def measure(question: Question, seed: int, pool: Executor | None = None) -> Row:
         prompt=rated.prompt,
         pack=rated.pack,
         entries=[(key, written[place]) for key, place in ids.items()],
-        models=settings().models,
-        pool=pool if settings().models else None,
+        models=models,
+        pool=pool,
     ).decide()
     return _row(question, decision, ids, time.monotonic() - begun)
 
