@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from web.cli.judge_bench.figures import Figures
@@ -10,7 +11,8 @@ from web.cli.judge_bench.report import Report
 
 INK, MUTED, BAR, CHANCE = "#1f2430", "#6b7280", "#4f6bed", "#d1495b"
 DOTS_PER_INCH = 160
-ROW_INCHES, FRAME_INCHES, WIDTH_INCHES = 0.75, 1.7, 8.0
+ROW_INCHES, FRAME_INCHES, WIDTH_INCHES = 0.75, 1.9, 8.0
+JUDGE_CHARACTERS = 70  # that the width has room for
 
 
 def possible() -> bool:
@@ -32,14 +34,15 @@ def draw(report: Report, path: Path) -> None:
     axes = figure.add_subplot()
     _bars(axes, parts)
     _frame(axes, parts)
-    judge = ", then ".join(report.run.models) or report.run.judge
+    judge = shorten(", then ".join(report.run.models) or report.run.judge, JUDGE_CHARACTERS, placeholder="…")
     figure.suptitle(
-        f"How often {judge} puts first what people like best",
+        f"How often the best entry is ranked first\nby {judge}",
         x=0.015,
         ha="left",
         color=INK,
         fontsize=12.5,
         fontweight="bold",
+        linespacing=1.4,
         parse_math=False,
     )
     figure.savefig(path, format="png")
@@ -74,7 +77,9 @@ def _bars(axes: Any, parts: Sequence[Figures]) -> None:
 
 
 def _frame(axes: Any, parts: Sequence[Figures]) -> None:
-    names = [f"{part.name.removesuffix('.jsonl')}\n{part.lists} lists" for part in parts]
+    names = [
+        f"{part.name.removesuffix('.jsonl')}\n{part.lists} list{'s' * (part.lists != 1)}" for part in parts
+    ]
     axes.set_yticks(range(len(parts)), names, color=INK, parse_math=False)
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.set_xlim(0, 108)  # room for a figure beside the interval

@@ -64,7 +64,9 @@ def wilson(hits: int, of: int) -> Estimate:
     middle = share + Z**2 / (2 * of)
     reach = Z * sqrt(share * (1 - share) / of + Z**2 / (4 * of**2))
     scale = 1 + Z**2 / of
-    return Estimate(share, max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale))
+    # Of none and of all the formula gives 0 and 1, which rounding may miss.
+    low, high = (middle - reach) / scale, (middle + reach) / scale
+    return Estimate(share, max(0.0, min(share, low)), min(1.0, max(share, high)))
 
 
 def mean(values: Sequence[float]) -> Estimate:
