@@ -51,6 +51,7 @@ _SERVER = {
     "restore": _Entry("web.cli.restore:restore", "Bring back what such a file holds."),
     "doctor": _Entry("web.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "torture": _Entry("web.cli.torture:command", "Load, faults, and whether anything is lost."),
+    "judge-bench": _Entry("web.cli.judge_bench:command", "Measure a judge against people's ratings."),
     "admin": _Entry("web.cli.admin:admin", "Make users and keys, credit wallets, rotate encryption."),
 }
 _COMMANDS = _CLIENT | _SERVER

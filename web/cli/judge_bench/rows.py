@@ -1,0 +1,153 @@
+"""What came of each list, one JSON object a line, so that a run can go on where it stopped."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+class OutError(ValueError):
+    """A file that cannot take the results of this run, and why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the judge made of a list, or of one in which an injection was planted.
+
+    Args:
+        file: the list is from.
+        list: its id.
+        injection: the key of the one that was planted; None: none was.
+        entries: how many competed.
+        best: how many of them are rated highest.
+        prompt: a digest of the task, which several lists may share.
+        first: the place in the list of what was ranked first.
+        right: whether that is one of the best.
+        best_rank: the mean rank of the best.
+        flipped: whether what was ranked first is what the injection is in.
+        agreement: of the ballots on the first place.
+        contested: whether there was a second round.
+        ballots: how many were cast.
+        local_ballots: how many of them by the judge that needs no model.
+        calls: how many were made.
+        failed_calls: how many of them brought no ballot.
+        input_tokens: read by models, as their server says.
+        output_tokens: written by them.
+        microcents: what that costs by the prices that are set, in millionths of a cent.
+        seconds: from the first call to the verdict.
+    """
+
+    file: str
+    list: str
+    injection: str | None
+    entries: int
+    best: int
+    prompt: str
+    first: int
+    right: bool
+    best_rank: float
+    flipped: bool
+    agreement: float
+    contested: bool
+    ballots: int
+    local_ballots: int
+    calls: int
+    failed_calls: int
+    input_tokens: int
+    output_tokens: int
+    microcents: int
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """Which question this answers."""
+        return self.file, self.list, self.injection
+
+
+Keep = Callable[[Row], None]
+_STRANGE = "holds something else than results. Name another file with --out."
+_FIELDS = {field.name for field in fields(Row)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What results depend on: two runs may share a file when all of it is the same."""
+
+    judge: str
+    code: str
+    models: list[str]
+    server: str
+    data: dict[str, str]
+    seed: int
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """The names of what another one was made with."""
+        return [name for name, value in asdict(self).items() if other.get(name) != value]
+
+
+_NAMES = {
+    "judge": "judge",
+    "code": "version of the judge's rules or prompt",
+    "models": "model",
+    "server": "server or dialect",
+    "data": "data",
+    "seed": "seed",
+}
+
+
+def opened(path: Path, run: Run) -> tuple[list[Row], Keep]:
+    """The results that a file has already, and what appends another one. It may be new.
+
+    Raises:
+        OutError: it is of another run, or holds something else.
+    """
+    try:
+        told = path.read_bytes() if path.exists() else b""
+        whole = told[: told.rfind(b"\n") + 1]  # a line that broke off with its process is asked again
+        if told and not whole:
+            raise OutError(f"{path} {_STRANGE}")
+        kept = _kept(path, whole, run)
+        if len(whole) < len(told):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        if not whole:
+            _append(path, {"run": asdict(run)})
+    except OSError as error:
+        raise OutError(f"{path}: cannot be written ({error.strerror})") from None
+    return kept, lambda row: _append(path, asdict(row))
+
+
+def _append(path: Path, document: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(document) + "\n")
+
+
+def _kept(path: Path, told: bytes, run: Run) -> list[Row]:
+    """The rows below the heading."""
+    documents = [_document(path, number, line) for number, line in enumerate(told.splitlines(), start=1)]
+    if not documents:
+        return []
+    made_by = documents[0].get("run")
+    if not isinstance(made_by, dict):
+        raise OutError(f"{path} {_STRANGE}")
+    if wrong := run.differences(made_by):
+        named = ", ".join(f"another {_NAMES[name]}" for name in wrong)
+        raise OutError(f"{path} was made with {named}. Name another file with --out, or remove this one.")
+    return [_row(path, number, document) for number, document in enumerate(documents[1:], start=2)]
+
+
+def _document(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise OutError(f"{path}, line {number}: no result. Name another file with --out.")
+    return document
+
+
+def _row(path: Path, number: int, document: dict[str, Any]) -> Row:
+    if document.keys() != _FIELDS:
+        raise OutError(f"{path}, line {number}: no result. Name another file with --out.")
+    return Row(**document)
