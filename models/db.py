@@ -21,6 +21,8 @@ from models.settings import settings
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+APPLICATION = "clorp"  # what PostgreSQL knows our connections by
+
 # A row lock is held for milliseconds. Who waits for this long is told: to begin anew would cost their place.
 LOCK_TIMEOUT_MS = 3_500
 STATEMENT_TIMEOUT_MS = 15_000
@@ -53,7 +55,7 @@ def engine() -> Engine:
         hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
         connect_args={
-            "application_name": "clorp",
+            "application_name": APPLICATION,
             "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
             " -c client_connection_check_interval=1000",  # whoever lost patience must not go on holding locks
