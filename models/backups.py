@@ -3,13 +3,30 @@
 Works on a database of any version of the schema, and on one without any.
 """
 
+import hashlib
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models import db
+
 SILENCE_SECONDS = 10  # a system that was heard of since then is taken to run
 _COUNTED = ("users", "jobs", "submissions", "transfers", "uploads")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the database says of a file; `attached`: to a drop or an entry, so that somebody will miss it."""
+
+    size: int
+    sha256: bytes
+    attached: bool
+
+    def fits(self, content: bytes) -> bool:
+        """Whether these are the bytes that were brought."""
+        return len(content) == self.size and hashlib.sha256(content).digest() == self.sha256
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -18,11 +35,13 @@ def counts(session: Session) -> dict[str, int]:
     return {t: session.scalars(text(f"SELECT count(*) FROM {t}")).one() for t in tables}  # noqa: S608
 
 
-def uploads(session: Session) -> list[UUID]:
-    """The keys of all files that somebody brought."""
+def uploads(session: Session) -> dict[UUID, Kept]:
+    """All files that somebody brought, by their keys."""
     if not _exists(session, "uploads"):
-        return []
-    return list(session.scalars(text("SELECT id FROM uploads ORDER BY id")))
+        return {}
+    asked = text("""SELECT id, size, sha256,
+        EXISTS (SELECT FROM attachments WHERE upload_id = u.id) AS attached FROM uploads u ORDER BY id""")
+    return {row.id: Kept(row.size, bytes(row.sha256), row.attached) for row in session.execute(asked)}
 
 
 def used(session: Session) -> bool:
@@ -43,6 +62,13 @@ def served(session: Session) -> bool:
     asked = text("""SELECT EXISTS (SELECT FROM heartbeats
         WHERE beat_at > clock_timestamp() - make_interval(secs => :seconds))""")
     return session.scalars(asked, {"seconds": SILENCE_SECONDS}).one()
+
+
+def connected(session: Session) -> int:
+    """How many connections of clorp there are beside this one: an API without workers has no heartbeat."""
+    asked = text("""SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = :name AND pid <> pg_backend_pid()""")
+    return session.scalars(asked, {"name": db.APPLICATION}).one()
 
 
 def snapshot_name(session: Session) -> str:

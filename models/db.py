@@ -21,6 +21,8 @@ from models.settings import settings
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+APPLICATION = "clorp"  # what PostgreSQL knows our connections by
+
 # A row lock is held for milliseconds. Who waits for this long is told: to begin anew would cost their place.
 LOCK_TIMEOUT_MS = 3_500
 STATEMENT_TIMEOUT_MS = 15_000
@@ -37,6 +39,7 @@ OUTCOME_SECONDS = 0.05  # between two looks whether a commit that is under way h
 
 # What PostgreSQL broke off through no fault of the statement: serialization, deadlock, lock timeout.
 _BROKEN_OFF = {"40001", "40P01", "55P03"}
+_READ_ONLY, _NO_RIGHT = "25006", "42501"
 
 
 @lru_cache(maxsize=1)
@@ -53,7 +56,7 @@ def engine() -> Engine:
         hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
         connect_args={
-            "application_name": "clorp",
+            "application_name": APPLICATION,
             "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
             " -c client_connection_check_interval=1000",  # whoever lost patience must not go on holding locks
@@ -92,20 +95,33 @@ def retried(work: Callable[[Session], T], *, once: bool = False, slow: bool = Fa
     Raises:
         OutcomeUnknown: it was to be done once, and nobody knows whether it was.
         DBAPIError: the database is away, or refuses; nothing was changed.
+        PoolTimeout: all connections are in use, or the time of `patience.sharing` is over.
     """
     begun = time.monotonic()
     with nullcontext() if slow else patience.within(TOTAL_SECONDS):
+        if patience.left() <= 0:
+            raise PoolTimeout("the time of this request was over before it could ask")
         for number in range(TRIES_MAX):
             try:
                 return _try(work, once)
             except DBAPIError as error:
                 pause = random.uniform(0, PAUSE_SECONDS * 2**number)  # noqa: S311  # full jitter
-                late = time.monotonic() + pause > begun + RETRY_SECONDS
+                late = pause > min(begun + RETRY_SECONDS - time.monotonic(), patience.left())
                 if late or number == TRIES_MAX - 1 or not _broken_off(error):
                     raise
                 logger.info("tried again after %s", type(error.orig).__name__)
                 time.sleep(pause)
     raise AssertionError("the last try returns or raises")
+
+
+def away(error: DBAPIError) -> bool:
+    """Whether it is PostgreSQL that cannot do it now, be the statement right or wrong."""
+    return isinstance(error, OperationalError | InterfaceError) or _state(error) == _READ_ONLY
+
+
+def refuses(error: DBAPIError) -> bool:
+    """Whether it answers, and says that our role may not do this."""
+    return _state(error) == _NO_RIGHT
 
 
 def after_commit(session: Session, call: Callable[[], object]) -> None:

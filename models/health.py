@@ -37,6 +37,8 @@ def checks() -> list[Check]:
             schema = _schema()
             return [_answers(), schema, *(_work() if schema.ok else [])]
     except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, DBAPIError) and db.refuses(error):
+            return [Check("database", False, "PostgreSQL answers, and refuses clorp's tables to this role")]
         return [Check("database", False, f"PostgreSQL does not answer ({type(error).__name__})")]
 
 
@@ -98,8 +100,14 @@ def _head() -> str | None:
 
 
 def _answers() -> Check:
+    asked = text("""SELECT current_setting('server_version'), current_setting('transaction_read_only') = 'on',
+        pg_is_in_recovery()""")
     with db.transaction() as session:
-        return Check("database", True, f"PostgreSQL {session.execute(text('SHOW server_version')).scalar()}")
+        version, read_only, standby = session.execute(asked).one()
+    if read_only or standby:
+        why = "it is a standby" if standby else "default_transaction_read_only is on"
+        return Check("database", False, f"PostgreSQL {version} takes no changes: {why}")
+    return Check("database", True, f"PostgreSQL {version}")
 
 
 def _schema() -> Check:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from psycopg2 import OperationalError, extensions
@@ -33,12 +34,33 @@ def within(seconds: float) -> Iterator[None]:
     Inside another such block the earlier end counts.
     """
     outer: float | None = getattr(_mine, "until", None)
-    until = time.monotonic() + seconds
+    shared: float | None = getattr(_mine, "shared", None) if outer is None else None
+    begun = time.monotonic()
+    until = begun + (seconds if shared is None else min(seconds, shared))
     _mine.until = until if outer is None else min(outer, until)
     try:
         yield
     finally:
         _mine.until = outer
+        if shared is not None:
+            _mine.shared = shared - (time.monotonic() - begun)
+
+
+@contextmanager
+def sharing(seconds: float) -> Iterator[None]:
+    """Let all blocks of `within` inside this one last no longer together; what lies between them is free."""
+    outer: float | None = getattr(_mine, "shared", None)
+    _mine.shared = seconds
+    try:
+        yield
+    finally:
+        _mine.shared = outer
+
+
+def left() -> float:
+    """Seconds that this thread may still wait, where it was told."""
+    until: float | None = getattr(_mine, "until", None)
+    return inf if until is None else until - time.monotonic()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The Flask application: its parts, and what every request and answer has in common."""
 
-from flask import Flask
+from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from models import crash
+from models import crash, db, patience
 from models.settings import settings
 from web import auth, cors, errors, headers, journal, limits
 from web.agents import agents
@@ -22,10 +22,17 @@ from web.users import users
 from web.wallet import notices, wallet
 
 
+class _App(Flask):
+    def full_dispatch_request(self) -> Response:
+        """Who asks PostgreSQL twice, for the key and then for the rest, waits for it no longer than once."""
+        with patience.sharing(db.TOTAL_SECONDS):
+            return super().full_dispatch_request()
+
+
 def create_app() -> Flask:
     """A new application; all state is in PostgreSQL, so any number of them may serve."""
     crash.plan(settings().crash_at)
-    app = Flask("web", static_folder=None)
+    app = _App("web", static_folder=None)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
     app.url_map.strict_slashes = False

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, request
 from werkzeug.datastructures import ETags
 
+from models import db, patience
 from web import asked, watch
 
 WAIT_MAX = 25  # seconds; below the timeouts of what usually stands between
@@ -44,7 +45,8 @@ def _later(call: Callable[..., Response], arguments: dict[str, Any], seconds: in
         known = request.if_none_match or ETags(weak_etags=[_tag(response)])
         with suppress(watch.HungUp):  # then nobody reads the answer, and any will do
             while changed and known.contains_weak(_tag(response)) and changed(deadline - time.monotonic()):
-                response = call(**arguments)
+                with patience.sharing(db.TOTAL_SECONDS):  # each look has as long as a request
+                    response = call(**arguments)
         return response
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify
 from gunicorn.http import errors as gunicorn_errors
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from models import errors
+from models import db, errors
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _database(error: DBAPIError) -> Response:
-    return _away(error) if isinstance(error, OperationalError | InterfaceError) else _broken(error)
+    return _away(error) if db.away(error) else _broken(error)
 
 
 def _away(error: Exception) -> Response:

@@ -4,19 +4,64 @@ Before they hear signals at all one simply ends them. What Celery then does abou
 interrupted code is in the middle of making or importing.
 """
 
+import logging
 import os
 import signal
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
 from celery.apps import beat, worker
 from celery.concurrency.thread import TaskPool
+from celery.exceptions import Ignore, Reject, Retry
 from celery.worker import state
+
+logger = logging.getLogger(__name__)
 
 
 def _leave_alone(_self: TaskPool, _pid: int, _signal: Any = None) -> None:
     """A thread cannot be ended. Its process is about to be, and its message is handed back before."""
 
+
+def _told(target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a task comes to, as an answer that Celery can act on, whatever was raised.
+
+    An exception that only the future of the thread keeps frees no place, and neither does one that Celery
+    would raise anew: out of memory or told to exit, it is one task that failed. Its message is done, for
+    sent again at once it might fail for ever; what it left undone is due again when its lease ends.
+    """
+    begun = time.monotonic()
+    try:
+        return target(*args, **kwargs)
+    except (Reject, Ignore, Retry):
+        return 1, ExceptionInfo(), time.monotonic() - begun
+    except BaseException as error:
+        logger.error("a task broke off: %s", type(error).__name__)
+        return 1, _broken(error), time.monotonic() - begun
+
+
+def _broken(error: BaseException) -> ExceptionInfo:
+    try:
+        raise RuntimeError(f"a task broke off: {type(error).__name__}") from None
+    except RuntimeError:
+        return ExceptionInfo()
+
+
+def apply_to_the_end(
+    pool: TaskPool,
+    target: Callable[..., Any],
+    args: tuple[Any, ...] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
+    """Celery's `on_apply`, whose callback hears of every end."""
+    return _apply(pool, partial(_told, target), args, kwargs, **options)
+
+
+_apply = TaskPool.on_apply
+TaskPool.on_apply = apply_to_the_end
 
 # Without it Celery's stop breaks off where it cancels what a pool of threads still does.
 TaskPool.terminate_job = _leave_alone

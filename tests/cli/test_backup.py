@@ -5,13 +5,15 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
+from click import ClickException
 from sqlalchemy import text
 
 from models import db, files, migrate, settlement
@@ -256,6 +258,145 @@ def test_a_dump_that_was_damaged_changes_nothing(clorp, database, tmp_path):
     result = clorp("restore", file, "--force")
     assert (result.exit_code, everything()) == (1, before)
     assert "checksum" in result.output
+
+
+def rewritten(source: Path, change: Callable[[str, bytes], bytes | None]) -> Path:
+    """The same backup with other contents; what becomes None is left out."""
+    target = source.with_name("rewritten.tar")
+    with tarfile.open(source) as old, tarfile.open(target, "w") as new:
+        for member in old.getmembers():
+            content = change(member.name, old.extractfile(member).read())
+            if content is not None:
+                member.size = len(content)
+                new.addfile(member, BytesIO(content))
+    return target
+
+
+def stored(key: str) -> Path:
+    return files.LocalStore(settings().data / "uploads")._path(UUID(key))
+
+
+@pytest.mark.parametrize("damaged", [("uploads/",), ("database.dump",), ("uploads/", "database.dump")])
+def test_what_was_damaged_changes_neither_rows_nor_files(clorp, database, tmp_path, damaged):
+    key = bring(person())
+    backed_up(clorp, tmp_path / "one.tar")
+    before = everything()
+    file = rewritten(
+        tmp_path / "one.tar", lambda name, content: b"Rhone" if name.startswith(damaged) else content
+    )
+    result = clorp("restore", file, "--force")
+    assert (result.exit_code, everything(), stored(key).read_bytes()) == (1, before, b"Rhine")
+    assert "damaged" in result.output
+    assert "Nothing was changed" in result.output
+    if damaged == ("uploads/",):
+        assert f"uploads/{key}" in result.output
+
+
+def test_a_file_that_is_there_already_is_left_alone_and_one_that_is_another_is_not(clorp, database, tmp_path):
+    same, other = bring(person()), bring(person())
+    backed_up(clorp, tmp_path / "one.tar")
+    os.utime(stored(same), (1, 1))
+    stored(other).write_bytes(b"Rhone")
+    assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 0
+    assert (stored(same).stat().st_mtime, stored(other).read_bytes()) == (1, b"Rhine")
+
+
+def test_where_the_database_is_refused_no_file_is_replaced(clorp, database, tmp_path, monkeypatch):
+    key = bring(person())
+    backed_up(clorp, tmp_path / "one.tar")
+    stored(key).write_bytes(b"Rhone")
+
+    def refuse(*_):
+        raise ClickException("psql failed")
+
+    monkeypatch.setattr(Tools, "restore", refuse)
+    assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 1
+    assert stored(key).read_bytes() == b"Rhone"
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+def test_an_attached_file_that_is_missing_is_told_by_both(clorp, database, empty, tmp_path, monkeypatch, how):
+    sender = person(100)
+    key = bring(sender)
+    post(sender, attachments=[key])
+    if how == "lost":
+        stored(key).unlink()
+    else:
+        stored(key).write_bytes(b"Rhone")
+    shown = clorp("backup", tmp_path / "one.tar")
+    assert shown.exit_code == 0
+    assert "1 of them hang on drops and entries" in shown.output
+    told = backed_up(clorp, tmp_path / "two.tar")
+    assert (told["files"], told["missing_files"], told["missing_attached"]) == (0, 1, 1)
+    switch_to(empty)
+    shown = clorp("restore", tmp_path / "one.tar")
+    assert shown.exit_code == 1
+    assert "1 files that hang on drops and entries are not there" in shown.output
+    told = json.loads(clorp("restore", tmp_path / "one.tar", "--force", "--json").stdout)
+    assert (told["whole"], told["clean"], told["missing_attached"]) == (False, True, 1)
+
+
+def test_what_nobody_attached_is_not_missed(clorp, database, empty, tmp_path):
+    stored(bring(person())).unlink()
+    backed_up(clorp, tmp_path / "one.tar")
+    switch_to(empty)
+    result = clorp("restore", tmp_path / "one.tar", "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["whole"], told["missing_attached"]) == (0, True, 0)
+
+
+def test_a_file_that_was_taken_out_is_missed_unless_it_is_in_the_store(clorp, database, tmp_path):
+    sender = person(100)
+    key = bring(sender)
+    post(sender, attachments=[key])
+    backed_up(clorp, tmp_path / "one.tar")
+    file = rewritten(
+        tmp_path / "one.tar", lambda name, content: None if name.startswith("uploads/") else content
+    )
+    for missing in (0, 1):
+        told = json.loads(clorp("restore", file, "--force", "--json").stdout)
+        assert (told["whole"], told["files"], told["missing_attached"]) == (False, 0, missing)
+        stored(key).unlink(missing_ok=True)
+
+
+def test_counts_of_a_table_that_is_not_there_are_told_and_are_not_taken_for_no_backup(
+    clorp, database, empty, tmp_path
+):
+    person(5)
+    backed_up(clorp, tmp_path / "one.tar")
+
+    def counting(name: str, content: bytes) -> bytes:
+        told = json.loads(content) if name == "manifest.json" else {}
+        return json.dumps({**told, "counts": {"users": 1, "ghosts": 1}}).encode() if told else content
+
+    file = rewritten(tmp_path / "one.tar", counting)
+    switch_to(empty)
+    result = clorp("restore", file)
+    assert result.exit_code == 1
+    assert "no backup" not in result.output
+    assert "but found" in result.output
+
+
+def test_a_trouble_after_the_database_was_replaced_is_not_the_backups(clorp, database, tmp_path, monkeypatch):
+    backed_up(clorp, tmp_path / "one.tar")
+
+    def fail():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(migrate, "upgrade", fail)
+    result = clorp("restore", tmp_path / "one.tar")
+    assert result.exit_code == 1
+    assert "Cannot restore: No space left on device" in result.output
+
+
+def test_a_server_without_workers_is_not_replaced_under_its_feet(clorp, database, tmp_path):
+    backed_up(clorp, tmp_path / "one.tar")
+    before = everything()
+    with closing(psycopg2.connect(database, application_name="clorp")):
+        result = clorp("restore", tmp_path / "one.tar", "--force")
+    assert (result.exit_code, everything()) == (1, before)
+    assert "1 other connections of clorp are open" in result.output
+    assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 0
 
 
 def test_a_dump_that_postgresql_refuses_changes_nothing(clorp, database, tmp_path):

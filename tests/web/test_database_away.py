@@ -7,16 +7,18 @@ from contextlib import closing, contextmanager
 from io import BytesIO
 from uuid import uuid4
 
+import psycopg2
 import pytest
 from sqlalchemy import make_url, text
 
-from models import db, market, uploads
+from models import db, keys, market, uploads
 from tests.contracts.test_who_may import CRON, LINES, NOTHING, Line, what_is_sent
 from tests.models.stages import sql
 from tests.payments import SECRET
 from tests.postgres_proxy import proxied, use
 from tests.support import Person, at_once, balance, person, post, status, unchanged, violations
 from tests.web.answers import ok, refused
+from web import limits
 from workers import embedded
 
 pytestmark = pytest.mark.xdist_group("commits")
@@ -164,3 +166,64 @@ def test_a_file_of_which_nobody_can_say_whether_a_row_names_it_keeps_its_bytes(a
         refused(api.http.post("/api/uploads", data=form, headers=who.auth), 503, "outcome_unknown")
     ((key,),) = sql("SELECT id FROM uploads")
     assert api.get(who, f"/api/uploads/{key}").data == b"Rhine"
+
+
+@pytest.fixture
+def read_only(database: str) -> Iterator[None]:
+    """A PostgreSQL that takes no changes, as one that is full or no longer the first of its kind."""
+    name = make_url(database).database
+    sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    db.engine().dispose()
+    try:
+        yield
+    finally:
+        with closing(psycopg2.connect(database)) as connection, closing(connection.cursor()) as cursor:
+            connection.autocommit = True
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        db.engine().dispose()
+
+
+def test_a_database_that_takes_no_changes_is_away_for_who_wants_one(http, database, request):
+    who = person(1_000)
+    request.getfixturevalue("read_only")
+    answer = http.post("/api/jobs/run", json=DROP, headers=who.auth)
+    assert int(answer.headers["Retry-After"]) == refused(answer, 503, "unavailable")["retry_after"]
+    assert ok(http.get("/api/wallet/balance", headers=who.auth))["balance_cents"] == 1_000
+
+
+def test_a_database_that_takes_no_changes_is_not_ready(http, read_only):
+    answer = http.get("/readyz")
+    (check,) = (check for check in answer.json["checks"] if check["name"] == "database")
+    assert (answer.status_code, answer.json["ready"], check["ok"]) == (503, False, False)
+    assert "takes no changes" in check["detail"]
+
+
+def test_one_request_has_five_seconds_however_often_it_asks(http, monkeypatch):
+    """PostgreSQL that comes and goes: the key is found at the last moment, and then nothing answers."""
+    who, find = person(1_000), keys.identify
+
+    def late(session, key):
+        session.execute(text("SELECT pg_sleep(2.5)"))
+        return find(session, key)
+
+    def never(session, *_):
+        session.execute(text("SELECT pg_sleep(14)"))
+
+    monkeypatch.setattr(keys, "identify", late)
+    monkeypatch.setattr(market, "post", never)
+    begun = time.monotonic()
+    refused(http.post("/api/jobs/run", json=DROP, headers=who.auth), 503, "unavailable")
+    assert 2.5 < time.monotonic() - begun < IN_TIME
+
+
+def test_what_a_request_waits_for_elsewhere_does_not_count(http, monkeypatch):
+    who, admit = person(1_000), limits.admit
+
+    def slow(route):
+        time.sleep(0.6)
+        admit(route)
+
+    monkeypatch.setattr(db, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(limits, "admit", slow)
+    ok(http.post("/api/jobs/run", json=DROP, headers=who.auth), 201)

@@ -9,7 +9,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from uuid import UUID
@@ -34,7 +34,8 @@ class Manifest(BaseModel):
     created_at: str
     counts: dict[str, int]
     files: int
-    missing_files: int  # rows whose bytes were not in the store
+    missing_files: int  # rows whose bytes were not in the store, or were others
+    missing_attached: int = 0  # of them those that hang on drops and entries
     dump_sha256: str
 
 
@@ -87,28 +88,37 @@ class Writer:
 class Reader:
     """A backup that is read; `reading` opens it."""
 
-    def __init__(self, tar: tarfile.TarFile, manifest: Manifest) -> None:
-        self._tar = tar
+    def __init__(self, path: Path, tar: tarfile.TarFile, manifest: Manifest) -> None:
+        self._path, self._tar = path, tar
         self.manifest = manifest
 
     def extract_dump(self, target: Path) -> None:
         """Write the dump there.
 
         Raises:
-            ClickException: it is not the one that was put in.
+            ClickException: it is not the one that was put in, or cannot be written.
         """
-        with target.open("wb") as file:
+        with _taking_from(self._path), target.open("wb") as file:
             for piece in _pieces(self._tar, _DUMP):
                 file.write(piece)
         if file_sha256(target) != self.manifest.dump_sha256:
-            raise click.ClickException("The dump in this backup was damaged: its checksum is another one.")
+            raise click.ClickException(
+                "The dump in this backup was damaged: its checksum is another one. Nothing was changed; "
+                "take another backup."
+            )
 
     def uploads(self) -> Iterator[tuple[UUID, bytes]]:
         """Every file, under its key; what else a name may hide is passed over."""
         for member in self._tar.getmembers():
             key = ids.parse(member.name.removeprefix(_UPLOADS))
             if key and member.isfile() and member.name.startswith(_UPLOADS):
-                yield key, b"".join(_pieces(self._tar, member.name))
+                with _taking_from(self._path):
+                    content = b"".join(_pieces(self._tar, member))
+                yield key, content
+
+    def name(self, key: UUID) -> str:
+        """What a file is called in the backup."""
+        return f"{_UPLOADS}{key}"
 
 
 @contextmanager
@@ -118,12 +128,20 @@ def reading(path: Path) -> Iterator[Reader]:
     Raises:
         ClickException: it is none, was cut off, or is of a kind that this version does not know.
     """
-    try:
-        with tarfile.open(path, "r:") as tar:
+    with ExitStack() as stack:
+        with _taking_from(path):
+            tar = stack.enter_context(tarfile.open(path, "r:"))
             manifest = Manifest.model_validate_json(b"".join(_pieces(tar, _MANIFEST)))
-            if manifest.format != FORMAT:
-                raise click.ClickException(f"{path} is of a newer clorp ({manifest.clorp}): update first.")
-            yield Reader(tar, manifest)
+        if manifest.format != FORMAT:
+            raise click.ClickException(f"{path} is of a newer clorp ({manifest.clorp}): update first.")
+        yield Reader(path, tar, manifest)
+
+
+@contextmanager
+def _taking_from(path: Path) -> Iterator[None]:
+    """What may be wrong with a backup itself. Around its reading alone: it says nothing of anything else."""
+    try:
+        yield
     except (tarfile.TarError, KeyError, ValidationError):
         raise click.ClickException(f"{path} is no backup of clorp, or was cut off.") from None
     except OSError as error:
@@ -142,8 +160,8 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
     return info
 
 
-def _pieces(tar: tarfile.TarFile, name: str) -> Iterable[bytes]:
-    content = tar.extractfile(name)
+def _pieces(tar: tarfile.TarFile, member: tarfile.TarInfo | str) -> Iterable[bytes]:
+    content = tar.extractfile(member)
     if content is None:
-        raise KeyError(name)
+        raise KeyError(member)
     return iter(lambda: content.read(_PIECE_BYTES), b"")

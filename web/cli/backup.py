@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from models import backups, db, files, migrate
+from models.backups import Kept
 from models.errors import FileLost
 from models.settings import settings
 from web.cli.archive import FORMAT, Manifest, Writer
@@ -21,6 +22,7 @@ KEY_NOTE = (
     "The encryption key is not in it: keep CLORP_ENCRYPTION_KEYS, or the file encryption.key of the data "
     "folder, elsewhere. Without it envVars cannot be read."
 )
+LOST_NOTE = "bring them back to CLORP_UPLOADS or CLORP_DATA from elsewhere, or who asks for them gets 503"
 
 
 @click.command()
@@ -55,13 +57,13 @@ def _write(file: Path) -> tuple[Manifest, int]:
         # Open for as long as pg_dump reads, which is bound to this moment by the snapshot's name.
         with db.snapshot(COUNT_SECONDS) as session:
             major, counts = backups.server_version(session), backups.counts(session)
-            keys, name = backups.uploads(session), backups.snapshot_name(session)
+            rows, name = backups.uploads(session), backups.snapshot_name(session)
             progress.update("dumping the database")
             tools_for(major).dump(settings().database_url or "", name, writer.dump)
         size = writer.dump.stat().st_size
-        progress.update(f"{megabytes(size)} of database, and {len(keys)} files")
+        progress.update(f"{megabytes(size)} of database, and {len(rows)} files")
         digest = writer.add_dump()
-        missing = _add_uploads(writer, keys)
+        missing = _add_uploads(writer, rows)
         manifest = Manifest(
             format=FORMAT,
             clorp=version("clorp"),
@@ -69,21 +71,26 @@ def _write(file: Path) -> tuple[Manifest, int]:
             postgresql=major,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             counts=counts,
-            files=len(keys) - missing,
-            missing_files=missing,
+            files=len(rows) - len(missing),
+            missing_files=len(missing),
+            missing_attached=sum(row.attached for row in missing),
             dump_sha256=digest,
         )
         return manifest, writer.finish(manifest)
 
 
-def _add_uploads(writer: Writer, keys: list[UUID]) -> int:
-    """Gives how many are not there: those that hung on nothing may have been removed since."""
-    store, missing = files.chosen(), 0
-    for key in keys:
+def _add_uploads(writer: Writer, rows: dict[UUID, Kept]) -> list[Kept]:
+    """Gives those whose bytes are not there: what hung on nothing may have been removed since."""
+    store, missing = files.chosen(), []
+    for key, row in rows.items():
         try:
-            writer.add_upload(key, store.read(key))
+            content = store.read(key)
         except FileLost:
-            missing += 1
+            content = b""
+        if row.fits(content):
+            writer.add_upload(key, content)
+        else:
+            missing.append(row)
     return missing
 
 
@@ -91,7 +98,11 @@ def _print(file: Path, manifest: Manifest, size: int) -> None:
     click.echo(f"{file}: {megabytes(size)}, schema {manifest.migration}")
     click.echo(holdings(manifest))
     if manifest.missing_files:
-        click.echo(f"{manifest.missing_files} files were not in the store, and are not in the backup")
+        click.echo(
+            f"{manifest.missing_files} files were not in the store as they came, and are not in the backup"
+        )
+    if manifest.missing_attached:
+        click.echo(f"{manifest.missing_attached} of them hang on drops and entries: {LOST_NOTE}")
     click.echo(KEY_NOTE)
 
 

@@ -18,6 +18,7 @@ from workers import embedded
 # What is true of now alone: a restored market is neither served nor audited.
 _PASSING = ("heartbeats", "audits")
 _BEFORE, _AFTER = (files("web.cli").joinpath(f"restore_{when}.sql") for when in ("before", "after"))
+_COPY, _COPY_END = re.compile(r"COPY public\.\w+ \((.+)\) FROM stdin;\n"), "\\.\n"
 _LAST_WORDS = 5  # lines of what a program complains of
 
 
@@ -49,6 +50,21 @@ class Tools:
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
         scripts = [f"--file={path}" for path in (before, script, after)]
         self._run("psql", [*options, *scripts, f"--dbname={database}"], env)
+
+    def rows(self, dump: Path, table: str, folder: Path) -> Iterator[dict[str, str]]:
+        """A table's rows as a dump has them: by column, in the text format of COPY."""
+        script = folder / f"{table}.sql"
+        chosen = ["--data-only", "--schema=public", f"--table={table}", f"--file={script}"]
+        self._run("pg_restore", [*chosen, str(dump)], {})
+        columns: list[str] = []
+        with script.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                if begun := _COPY.match(line):
+                    columns = [name.strip('"') for name in begun[1].split(", ")]
+                elif line == _COPY_END:
+                    columns = []
+                elif columns:
+                    yield dict(zip(columns, line.removesuffix("\n").split("\t"), strict=True))
 
     def _run(self, program: str, arguments: list[str], env: dict[str, str]) -> None:
         done = subprocess.run(
