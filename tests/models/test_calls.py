@@ -265,9 +265,10 @@ def test_one_entry_is_never_contested():
     assert rank(job_id) is Status.COMPLETED
 
 
-@pytest.mark.parametrize("cap", ["llm_cents_per_drop_max", "llm_cents_per_day_max"])
-def test_at_its_cap_the_local_judge_decides(settle, cap: str):
-    settle(judge="llm", llm_model="first", llm_output_cents_per_million=1_000_000, **{cap: 1200})
+@pytest.mark.parametrize("cap", ["CLORP_LLM_CENTS_PER_DROP_MAX", "CLORP_LLM_CENTS_PER_DAY_MAX"])
+def test_at_its_cap_the_local_judge_decides(settle, monkeypatch, cap: str):
+    monkeypatch.setenv(cap, "1200")
+    settle(judge="llm", llm_model="first", llm_output_cents_per_million=1_000_000)
     job_id = ranking("a", "b", "c")
     # A call is estimated at 660 tokens of a cent each, and this one takes 600.
     assert ask(job_id, 0, output_tokens=600) == "first"

