@@ -20,6 +20,24 @@ def test_each_round_shows_every_entry_once_in_every_place(entries):
         assert all({order[place] for order in orders} == set(range(n)) for place in range(n))
 
 
+@given(ENTRIES)
+def test_over_two_rounds_every_entry_stands_before_every_other_one_half_the_time(entries):
+    n = len(entries)
+    orders = [dealt(entries, k) for k in range(2 * n)]
+    for one in range(n):
+        for other in set(range(n)) - {one}:
+            assert sum(order.index(one) < order.index(other) for order in orders) == n
+
+
+@given(ENTRIES)
+def test_already_in_one_round_nobody_is_far_from_that(entries):
+    n = len(entries)
+    orders = [dealt(entries, k) for k in range(n)]
+    for one in range(n):
+        for other in set(range(n)) - {one}:
+            assert abs(2 * sum(order.index(one) < order.index(other) for order in orders) - n) <= n // 2 + 1
+
+
 @given(ENTRIES.filter(lambda entries: len(entries) > 2))
 def test_the_second_round_shows_other_neighbours(entries):
     n = len(entries)

@@ -116,7 +116,7 @@ def _ballot(case: _Case, ballot: Json) -> Iterator[Finding]:
     about = f"ballot {ballot['k']}"
     told = {vote["label"]: vote["submission_id"] for vote in ballot["votes"]}
     if not case.dealt:
-        yield same(about, "order", list(told.values()), _shifted(case.receipt, ballot["k"]))
+        yield same(about, "order", list(told.values()), _ordered(case.receipt, ballot["k"]))
         yield from (unknown(about, what, SEALED) for what in ("labels", "input"))
         yield from _opinions_apart(case, ballot, about)
         return
@@ -249,19 +249,13 @@ def _by_arrival(receipt: Json) -> list[Any]:
     return sorted(receipt["entries"], key=lambda entry: entry["arrival"])
 
 
-def _shifted(receipt: Json, k: int) -> list[str]:
+def _ordered(receipt: Json, k: int) -> list[str]:
     """The order of the k-th ballot, if that of the first one told is right."""
     first = receipt["ballots"][0]
     size = len(first["votes"])
-    order = [vote["submission_id"] for vote in first["votes"]]
-    order = _rotated(order, -first["k"] % size)
-    if (first["k"] >= size) != (k >= size):
-        order.reverse()
-    return _rotated(order, k % size)
-
-
-def _rotated(order: list[str], by: int) -> list[str]:
-    return order[by:] + order[:by]
+    told = (vote["submission_id"] for vote in first["votes"])
+    shuffled = dict(zip(dealing.places(size, first["k"]), told, strict=True))
+    return [shuffled[place] for place in dealing.places(size, k)]
 
 
 def _input_hash(case: _Case, brief: Brief, labels: Mapping[str, str]) -> str:
