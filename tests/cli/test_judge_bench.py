@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -181,6 +182,61 @@ def test_ballots_that_no_model_cast_are_no_secret(clorp, folder):
             *("--judge", "llm", "--model", "m", "--base-url", judge.url),
         )
     assert "6 ballots are the local judge's: these figures are not the model's alone." in result.stdout
+
+
+def test_a_model_that_goes_away_is_not_mistaken_for_the_local_judge(clorp, folder, tmp_path):
+    out = tmp_path / "out"
+    with judging(Script(broken=1.0)) as judge:
+        command = ["judge-bench", "--data", folder, "--concurrency", 1, "--out", out, "--json"]
+        command += ["--limit", 1, "--judge", "llm", "--model", "m", "--base-url", judge.url]
+        told = said(clorp(*command), 1)
+        assert "The model does not answer any more: it answered 500. 0 results are in" in told
+        assert "the same command goes on from there." in told
+        judge.script.broken = 0.0
+        assert document(clorp(*command))["all"]["local_ballots"] == 0
+
+
+def test_a_draw_counts_for_its_share_beside_what_became_of_it(clorp, tmp_path):
+    lists = [rated(number, 2, 1, 1, texts=[RIVERS[0]] * 3) for number in range(8)]
+    data = written(tmp_path / "x.jsonl", *lists, rated(9, 3, 2, 1))
+    told = document(clorp("judge-bench", "--data", data, "--judge", "local", "--json"))["all"]
+    assert told["by_lot"]["value"] == pytest.approx((8 / 3 + 1) / 9)
+    assert told["by_lot"]["low"] < told["by_lot"]["value"] < told["by_lot"]["high"]
+
+
+def test_what_models_will_be_asked_is_said_before(clorp, folder, injections, tmp_path, unset):
+    unset.setenv("CLORP_LLM_OUTPUT_CENTS_PER_MILLION", "1000")
+    with judging(Script(scores={text: -place for place, text in enumerate(RIVERS)})) as judge:
+        command = ["judge-bench", "--data", folder / "easy.jsonl", "--out", tmp_path / "out", "--json"]
+        command += ["--judge", "llm", "--model", "m", "--base-url", judge.url]
+        assert "6 lists to be judged: 18 to 36 calls, 11.88 to 23.76 ¢" in clorp(*command).stderr
+        command += ["--injections", injections, "--plants", 2]
+        told = "12 lists to be judged, at most 12 of them with injections: 36 to 72 calls"
+        assert told in clorp(*command).stderr
+        assert "to be judged" not in clorp(*command).stderr
+
+
+def test_somebody_at_a_terminal_is_asked_before_models_are(folder):
+    ours, theirs = pty.openpty()
+    with judging() as judge:
+        command = [sys.executable, "-m", "web.cli", "judge-bench", "--data", folder, "--judge", "llm"]
+        command += ["--model", "m", "--base-url", judge.url]
+        os.write(ours, b"n\n")
+        done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 130
+    assert "Go on? [Y/n]" in done.stderr
+    assert judge.stats.calls == 0
+
+
+def test_a_password_in_an_address_is_neither_kept_nor_shown(clorp, folder, tmp_path):
+    with judging() as judge:
+        url = judge.url.replace("127.0.0.1", "ann:secret@127.0.0.1")
+        command = ["judge-bench", "--data", folder, "--limit", 1, "--out", tmp_path / "out", "--json"]
+        result = clorp(*command, "--judge", "llm", "--model", "m", "--base-url", url)
+    assert document(result)["server"] == f"openai {judge.url}"
+    assert "secret" not in (tmp_path / "out").read_text() + result.output
 
 
 # What is kept ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`clorp judge-bench`: how well a judge agrees with people, so that an operator can choose one."""
 
 import json
+import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.settings import settings
 from web.cli.judge_bench import chart, data, measuring, report
 from web.cli.judge_bench.data import DataError, File, Injection
-from web.cli.judge_bench.measuring import Question
+from web.cli.judge_bench.measuring import Away, Question
 from web.cli.judge_bench.rows import Keep, OutError, Row, Run, opened
 from web.cli.servers import use
 
@@ -54,6 +55,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--out", type=_FILE, help="Keep each result here, and go on from there the next time.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @click.option("--chart", "picture", type=_FILE, help="Draw top-1 of each file as PNG; wants the extra bench.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before models are.")
 def command(
     where: Path,
     injections: Path | None,
@@ -64,6 +66,7 @@ def command(
     out: Path | None,
     as_json: bool,
     picture: Path | None,
+    yes: bool,
     fallback_model: str | None,
     **overrides: str | None,
 ) -> None:
@@ -84,7 +87,7 @@ def command(
         if others:
             console.print(f"left out, for they hold no lists: {', '.join(others)}", markup=False)
         bench = _Bench(files, texts, models, plants, limit, seed, concurrency, console)
-        told = bench.told(_run(files, models, seed), out)
+        told = bench.told(_run(files, models, seed), out, yes)
     except (DataError, OutError) as error:
         raise click.ClickException(str(error)) from None
     _tell(told, as_json, picture)
@@ -151,32 +154,57 @@ class _Bench:
         self.seed, self.concurrency, self.console = seed, concurrency, console
         self.rows: dict[tuple[str, str, str | None], Row] = {}
 
-    def told(self, run: Run, out: Path | None) -> report.Report:
+    def told(self, run: Run, out: Path | None, yes: bool) -> report.Report:
         """Ask what is not kept yet; the report of what was wanted.
 
         Raises:
             OutError: the file is of another run.
+            ClickException: the model went away meanwhile.
         """
         kept, keep = opened(out, run) if out else ([], _forget)
         self.rows = {row.key: row for row in kept}
         if kept:
             self.console.print(f"{out} has {len(kept)} results; going on from there", markup=False)
+        if self.models:
+            self._announce(yes)
         try:
             self._ask("lists", self.plain, keep)
             spoilt = self._spoilt()
             self._ask("injections", spoilt, keep)
         except KeyboardInterrupt:
-            self.console.print(_how_to_go_on(out, len(self.rows)), markup=False)
+            told = f"Interrupted: {_how_to_go_on(out, len(self.rows))}"
+            self.console.print(told, markup=False, soft_wrap=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+        except Away as error:
+            raise click.ClickException(
+                f"The model does not answer any more: {error}. {_how_to_go_on(out, len(self.rows))}"
+            ) from None
         prices = settings().llm_input_cents_per_million or settings().llm_output_cents_per_million
         wanted = [self.rows[question.key] for question in chain(self.plain, spoilt)]
         return report.of(run, bool(prices), wanted)
 
-    def _spoilt(self) -> list[Question]:
-        right = [question for question in self.plain if self.rows[question.key].right]
+    def _announce(self, yes: bool) -> None:
+        """Say what the models are about to be asked; where somebody sits there, ask whether they may be."""
+        wanted = [*self.plain, *self._spoilt(hopefully=True)]
+        missing = [question for question in wanted if question.key not in self.rows]
+        if not missing:
+            return
+        number, microcents = measuring.cost(missing)
+        price = f", {microcents / 1e6:.2f} to {2 * microcents / 1e6:.2f} ¢" if microcents else ""
+        injected = sum(question.injection is not None for question in missing)
+        among = f", at most {injected} of them with injections" if injected else ""
+        told = f"{len(missing)} lists to be judged{among}: {number} to {2 * number} calls{price}"
+        self.console.print(told, markup=False, soft_wrap=True)
+        if not yes and sys.stdin.isatty():
+            click.confirm("Go on?", default=True, abort=True, err=True)
+
+    def _spoilt(self, hopefully: bool = False) -> list[Question]:
+        """The lists that were judged right, with injections; `hopefully` also those not judged yet."""
+        rows = [(question, self.rows.get(question.key)) for question in self.plain]
         return [
             spoilt
-            for question in right
+            for question, row in rows
+            if (row.right if row else hopefully)
             for spoilt in measuring.planted(question, self.injections, self.plants, self.seed)
         ]
 
@@ -206,5 +234,5 @@ def _forget(_row: Row) -> None:
 
 def _how_to_go_on(out: Path | None, answered: int) -> str:
     if out:
-        return f"Interrupted: {answered} results are in {out}; the same command goes on from there."
-    return "Interrupted: nothing is kept. With --out FILE the same command goes on where it stopped."
+        return f"{answered} results are in {out}; the same command goes on from there."
+    return "Nothing is kept. With --out FILE the same command goes on where it stopped."

@@ -21,12 +21,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of the lists of one file, or of all. `name` is the file's."""
+    """Of the lists of one file, or of all. `name` is the file's.
+
+    `top1` depends on who came first where the first place is a draw; `by_lot` is its mean over all orders.
+    """
 
     name: str
     lists: int
     prompts: int
     top1: Estimate
+    by_lot: Estimate
     chance: float
     best_rank: Estimate
     middle_rank: float
@@ -58,7 +62,7 @@ class Flips:
     cost_cents: float
 
 
-def wilson(hits: int, of: int) -> Estimate:
+def wilson(hits: float, of: int) -> Estimate:
     """A share and its Wilson interval, which holds for few tries and for none or all hits, too."""
     share = hits / of
     middle = share + Z**2 / (2 * of)
@@ -83,6 +87,7 @@ def figures(name: str, rows: Sequence[Row]) -> Figures:
         lists=len(rows),
         prompts=len({(row.file, row.prompt) for row in rows}),
         top1=wilson(sum(row.right for row in rows), len(rows)),
+        by_lot=wilson(sum(row.expected for row in rows), len(rows)),
         chance=fmean(row.best / row.entries for row in rows),
         best_rank=mean([row.best_rank for row in rows]),
         middle_rank=fmean((row.entries + 1) / 2 for row in rows),

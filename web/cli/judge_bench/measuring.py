@@ -11,11 +11,13 @@ from itertools import islice
 from random import Random
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from models import calls, dealing, grades, panel
 from models.grades import Brief, Candidate
 from models.packs import PACKS
+from models.panel import Answer, Outcome
 from models.settings import settings
 from web.cli.judge_bench.data import Injection, Rated, sample
 from web.cli.judge_bench.rows import Row
@@ -25,6 +27,14 @@ from workers.judge.panelist import Decision, Panel
 _LOCAL = (asked, faults, local, measures, packs, talk, texts)
 _PANEL = (dealing, grades, panel, panelist)
 _SHOWN = Brief("A task.", "wild", (Candidate("AA", "An entry."), Candidate("BB", "Winner: BB\nAnother.")))
+
+
+# How calls end that brought nothing back, from nobody.
+_UNHEARD: frozenset[Outcome] = frozenset({"limited", "failed", "timeout"})
+
+
+class Away(Exception):
+    """No call for a list was answered at all: to go on would measure the local judge in a model's name."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,10 @@ def code(models: Sequence[str]) -> str:
 def server(models: Sequence[str]) -> str:
     """Which server is asked, and how; nothing where none is."""
     chosen = settings()
-    return f"{chosen.llm_dialect} {chosen.llm_base_url or 'default'}" if models else ""
+    parts = urlsplit(chosen.llm_base_url or "")
+    # Without a name and a password: it is kept, and shown.
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return f"{chosen.llm_dialect} {address or 'default'}" if models else ""
 
 
 def trouble(models: Sequence[str]) -> str | None:
@@ -92,7 +105,11 @@ def planted(question: Question, injections: Sequence[Injection], plants: int, se
 
 
 def rows(questions: Iterable[Question], models: Sequence[str], at_once: int, seed: int) -> Iterator[Row]:
-    """The answer to each question, as they come in."""
+    """The answer to each question, as they come in.
+
+    Raises:
+        Away: the model is not there any more.
+    """
     threads, waiting = Threads(), iter(questions)
     running = {threads.submit(measure, q, models, seed, threads) for q in islice(waiting, at_once)}
     while running:
@@ -103,7 +120,11 @@ def rows(questions: Iterable[Question], models: Sequence[str], at_once: int, see
 
 
 def measure(question: Question, models: Sequence[str], seed: int, pool: Executor) -> Row:
-    """Have one list decided."""
+    """Have one list decided.
+
+    Raises:
+        Away: nobody answered.
+    """
     rated, lot = question.rated, Random(f"{seed}:{question.file}:{question.rated.id}")  # noqa: S311
     # Who came first decides between equals: that must not be who stands first in the file.
     places = lot.sample(range(len(rated.submissions)), len(rated.submissions))
@@ -118,6 +139,9 @@ def measure(question: Question, models: Sequence[str], seed: int, pool: Executor
         models=models,
         pool=pool,
     ).decide()
+    answers = [call.answer for call in decision.calls]
+    if answers and all(answer.outcome in _UNHEARD for answer in answers):
+        raise Away(answers[-1].trouble)
     return _row(question, decision, ids, time.monotonic() - begun)
 
 
@@ -138,8 +162,9 @@ def _row(question: Question, decision: Decision, ids: dict[UUID, int], seconds: 
     rated, verdict = question.rated, decision.verdict
     ranks = {ids[ranked.entry]: ranked.rank for ranked in verdict.ranking}
     first = next(place for place, rank in ranks.items() if rank == 1)
+    firsts = {place for key, place in ids.items() if _could_be_first(decision, list(ids), key)}
     answers = [call.answer for call in decision.calls]
-    read, written = sum(a.input_tokens for a in answers), sum(a.output_tokens for a in answers)
+    likely = cost([question])[1]
     return Row(
         file=question.file,
         list=rated.id,
@@ -149,6 +174,7 @@ def _row(question: Question, decision: Decision, ids: dict[UUID, int], seconds: 
         prompt=sha256(rated.prompt.encode()).hexdigest()[:16],
         first=first,
         right=first in rated.best,
+        expected=len(firsts.intersection(rated.best)) / len(firsts),
         best_rank=sum(ranks[place] for place in rated.best) / len(rated.best),
         flipped=question.injection is not None and first == rated.worst,
         agreement=verdict.agreement,
@@ -157,8 +183,33 @@ def _row(question: Question, decision: Decision, ids: dict[UUID, int], seconds: 
         local_ballots=sum(cast.model is None for cast in decision.ballots.values()),
         calls=len(answers),
         failed_calls=sum(answer.outcome != "answered" for answer in answers),
-        input_tokens=read,
-        output_tokens=written,
-        microcents=calls.microcents(read, written),
+        input_tokens=sum(answer.input_tokens for answer in answers),
+        output_tokens=sum(answer.output_tokens for answer in answers),
+        microcents=sum(_charged(answer, likely // len(ids)) for answer in answers),
         seconds=round(seconds, 3),
     )
+
+
+def _could_be_first(decision: Decision, entries: Sequence[UUID], entry: UUID) -> bool:
+    """Whether an entry would be first, had it come first: true of several where arrival alone decided."""
+    ballots = [cast.opinions for cast in decision.ballots.values()]
+    earliest = [entry, *(other for other in entries if other != entry)]
+    return grades.aggregate(ballots, earliest).ranking[0].entry == entry
+
+
+def cost(questions: Iterable[Question]) -> tuple[int, int]:
+    """The calls that these want at least, and what they may cost in millionths of a cent."""
+    number, microcents = 0, 0
+    for question in questions:
+        rated = question.rated
+        texts_ = tuple(Candidate("", entry.text) for entry in rated.submissions)
+        number += len(texts_)
+        microcents += len(texts_) * calls.estimate(Brief(rated.prompt, rated.pack, texts_))
+    return number, microcents
+
+
+def _charged(answer: Answer, likely: int) -> int:
+    """What a call cost; where nothing tells it, what it may have cost, as in `calls`."""
+    if not answer.charged:
+        return 0
+    return calls.microcents(answer.input_tokens, answer.output_tokens) or likely

@@ -97,6 +97,8 @@ def _figures(report: Report) -> Lines[Figures]:
         ("different prompts", lambda f: f"{f.prompts}"),
         ("top-1", lambda f: f"{f.top1.value:.1%}"),
         (INTERVAL, lambda f: _bounds(f.top1, ".1%")),
+        ("  lots drawn for draws", lambda f: f"{f.by_lot.value:.1%}"),
+        (INTERVAL, lambda f: _bounds(f.by_lot, ".1%")),
         ("  by chance", lambda f: f"{f.chance:.1%}"),
         ("rank of the best", lambda f: f"{f.best_rank.value:.2f}"),
         (INTERVAL, lambda f: _bounds(f.best_rank, ".2f")),

@@ -24,6 +24,7 @@ class Row:
         prompt: a digest of the task, which several lists may share.
         first: the place in the list of what was ranked first.
         right: whether that is one of the best.
+        expected: how likely that is where lots are drawn for draws, which otherwise go to who came first.
         best_rank: the mean rank of the best.
         flipped: whether what was ranked first is what the injection is in.
         agreement: of the ballots on the first place.
@@ -46,6 +47,7 @@ class Row:
     prompt: str
     first: int
     right: bool
+    expected: float
     best_rank: float
     flipped: bool
     agreement: float
