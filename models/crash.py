@@ -42,8 +42,8 @@ def read(planned: str) -> tuple[Point, int]:
     Raises:
         ValueError: there is no such place; it lists all there are.
     """
-    name, _, times = planned.partition(":")
-    if name not in set(Point) or not re.fullmatch("[1-9][0-9]?", times or "1"):
+    name, counted, times = planned.partition(":")
+    if name not in set(Point) or not re.fullmatch("[1-9][0-9]?", times if counted else "1"):
         raise ValueError(f"has to be one of {', '.join(Point)}, with :N for the N-th time, at most 99")
     return Point(name), int(times or 1)
 

@@ -29,7 +29,7 @@ def seed(job_id: object, entries: Sequence[tuple[object, str]]) -> str:
 
 
 def places(entries: int, k: int) -> list[int]:
-    """The k-th order, as places in the shuffle: from the k-th on 0, 1, -1, 2 …; in a second round 0, -1, 1 …."""
+    """The k-th order, as places in the shuffle: from the k-th on 0, 1, -1, 2 …, later 0, -1, 1 …."""
     zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(entries)]
     way = 1 if k < entries else -1
     return [(k + way * step) % entries for step in zigzag]

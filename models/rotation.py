@@ -90,14 +90,14 @@ def reseal(session: Session, sealed: Sealed, key: Key) -> Literal["rotated", "un
     return "rotated"
 
 
-def outstanding(session: Session) -> tuple[int, int]:
-    """How many rows are not under the first key, among how many that were looked at: not all, if many."""
+def outstanding(session: Session) -> tuple[int, int, int]:
+    """How many rows an older key opens, how many none, and among how many looked at: not all, if many."""
     found = [
-        vault.is_current(value)
-        for sealed in SEALED
-        for value in session.scalars(_stored(sealed, sealed.column).limit(GLANCE))
+        value for sealed in SEALED for value in session.scalars(_stored(sealed, sealed.column).limit(GLANCE))
     ]
-    return found.count(False), len(found)
+    others = [value for value in found if not vault.is_current(value)]
+    unreadable = sum(not vault.opens(value) for value in others)
+    return len(others) - unreadable, unreadable, len(found)
 
 
 def _count(tally: Tally, sealed: Sealed, key: Key) -> None:

@@ -69,6 +69,15 @@ def is_current(sealed: bytes) -> bool:
     return True
 
 
+def opens(sealed: bytes) -> bool:
+    """Whether any key here opens it."""
+    try:
+        open_bytes(sealed)
+    except Unavailable:
+        return False
+    return True
+
+
 def seal_anew(sealed: bytes) -> bytes:
     """The same secret, sealed with the first key.
 

@@ -9,15 +9,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from models import audits, db
 from models.health import QUEUES
 from models.settings import settings
 from tests.cli.conftest import Clorp
+from tests.models.stages import sql
 from tests.payments import pay_in
+from tests.postgres_proxy import use
 from tests.rules.source import calls, trees
 from tests.support import age_audit, person, steal
 from tests.workers.processes import until
@@ -95,6 +98,25 @@ def test_the_database_is_down(clorp, unset):
     wrong = examine(clorp)
     assert "does not answer" in wrong["database"]["detail"]
     assert "secret" not in wrong["database"]["detail"]
+
+
+@pytest.fixture
+def stranger(database: str) -> Iterator[str]:
+    """The address of the database for a role without any rights in it."""
+    name = f"stranger_{uuid4().hex[:12]}"
+    sql(f"CREATE ROLE {name} LOGIN PASSWORD 's3cret'")
+    yield make_url(database).set(username=name, password="s3cret").render_as_string(hide_password=False)
+    use(database)
+    sql(f"DROP ROLE {name}")
+
+
+def test_the_role_has_no_rights(clorp, stranger):
+    use(stranger)
+    wrong = examine(clorp)
+    assert wrong.keys() == {"database"}
+    assert "does not answer" not in wrong["database"]["detail"]
+    assert "role" in wrong["database"]["detail"]
+    assert "role has to own the tables" in wrong["database"]["remedy"]
 
 
 def test_redis_is_not_set(clorp, database, monkeypatch):

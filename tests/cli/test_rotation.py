@@ -82,6 +82,15 @@ def test_the_doctor_says_whether_an_older_key_is_needed(clorp, job_id):
     assert examine(clorp) == {}
 
 
+def test_the_doctor_does_not_advise_to_rotate_what_no_key_opens(clorp, keys, job_id):
+    beat()
+    keys(NEW)
+    wrong = examine(clorp)
+    assert wrong.keys() == {"secrets"}
+    assert wrong["secrets"]["detail"] == "1 of 1 secrets open with no key that is here"
+    assert "rotate-keys" not in wrong["secrets"]["remedy"]
+
+
 def test_a_killed_run_is_resumed_by_the_next(clorp, keys):
     keys(OLD)
     drops = sorted(drop_in(Status.OPEN, env_vars=SECRETS) for _ in range(5))

@@ -70,6 +70,7 @@ def test_settings_do_not_change_underway():
         ("CLORP_DATABASE_URL", "nonsense", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
         ("CLORP_DATABASE_URL", "mysql://u:s3cret@y/z", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
         ("CLORP_REDIS_URL", "nonsense", "CLORP_REDIS_URL: no address of a Redis or Valkey"),
+        ("CLORP_CRASH_AT", "paying:", "CLORP_CRASH_AT: has to be one of funded, answer,"),
         ("CLORP_CRASH_AT", "paying:x", "CLORP_CRASH_AT: has to be one of funded, answer,"),
         ("CLORP_UPLOADS", "ftp://s3cret", "CLORP_UPLOADS: String should match"),
     ],

