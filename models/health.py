@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -10,14 +10,29 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from models import audits, db, migrate, patience
+from models import audits, calls, db, lifecycle, migrate, panel, patience
+from models.settings import settings
 from models.states import Status
 
 QUEUES = ("money", "judge")
 SILENCE_MAX_SECONDS = 15  # a queue that was not heard of for so long is not served
 OVERDUE_MAX_SECONDS = 30  # a drop whose task is due for so long is stuck
+TURN = timedelta(seconds=60)  # what judging and paying may take, with their wait behind other drops
 AUDIT_AGE_MAX_SECONDS = audits.FRESH.total_seconds()
 _BEGUN = time.monotonic()
+
+# Each lease puts off when a task is due, so that one which always fails would never be late. What no lease
+# moves is when the drop came to its status, or when its window closed.
+_LATE = text("""
+    SELECT count(*) FILTER (WHERE seconds >= 0) AS overdue, coalesce(max(seconds), 0) AS oldest FROM (
+        SELECT extract(epoch FROM clock_timestamp() - least(due_at, CASE status
+            WHEN 'pending_payment' THEN created_at + :pending
+            WHEN 'open' THEN window_closes_at
+            WHEN 'ranking' THEN updated_at + :judging
+            WHEN 'completed' THEN updated_at + :turn
+            ELSE ended_at + :sealed END)) AS seconds
+        FROM jobs WHERE due_at IS NOT NULL
+    ) late""")
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ def load() -> Load:
     with patience.within(db.TOTAL_SECONDS), db.transaction() as session:
         counted = session.execute(text("SELECT status, count(*) FROM jobs GROUP BY status"))
         drops = {status.value: 0.0 for status in Status} | {status: float(n) for status, n in counted}
-        overdue = session.execute(text("SELECT count(*) FROM jobs WHERE due_at <= clock_timestamp()"))
+        overdue, oldest = _late(session)
         paid = session.execute(
             text("SELECT count(*), coalesce(sum(amount_cents), 0) FROM transfers WHERE kind = 'payout'")
         )
@@ -69,8 +84,8 @@ def load() -> Load:
         audit = _audited(session)
         return Load(
             drops=drops,
-            overdue=overdue.scalar_one(),
-            oldest_seconds=max(_oldest(session), 0.0),
+            overdue=overdue,
+            oldest_seconds=max(oldest, 0.0),
             silence_seconds=_silence(session),
             violations=audit and audit[0],
             audit_age_seconds=audit and audit[1],
@@ -119,7 +134,7 @@ def _schema() -> Check:
 
 def _work() -> list[Check]:
     with db.transaction() as session:
-        silence, oldest, audit = _silence(session), _oldest(session), _audited(session)
+        silence, (_, oldest), audit = _silence(session), _late(session), _audited(session)
     return [*(_queue(queue, silence.get(queue)) for queue in QUEUES), _backlog(oldest), _audit(audit)]
 
 
@@ -131,10 +146,21 @@ def _silence(session: Session) -> dict[str, float]:
     return {queue: float(seconds) for queue, seconds in rows}
 
 
-def _oldest(session: Session) -> float:
-    """How many seconds late the oldest owed task is; below zero, nothing is late."""
-    late = text("SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM jobs")
-    return float(session.execute(late).scalar() or 0)
+def _late(session: Session) -> tuple[int, float]:
+    """How many owed tasks are late, and how many seconds the oldest; below zero, nothing is."""
+    overdue, oldest = session.execute(_LATE, _spans()).one()
+    return overdue, float(oldest)
+
+
+def _spans() -> dict[str, timedelta]:
+    """How long a drop may be in a status before it is late."""
+    heard = calls.lease() * panel.PATIENCE * panel.ROUNDS if settings().models else timedelta()
+    return {
+        "pending": lifecycle.PENDING_LIFE,
+        "judging": TURN + heard,
+        "turn": TURN,
+        "sealed": lifecycle.ENV_VARS_LIFE,
+    }
 
 
 def _queue(queue: str, seconds: float | None) -> Check:

@@ -419,7 +419,6 @@ class Event(Base):
         Index(
             "events_last",
             "job_id",
-            "kind",
             unique=True,
             postgresql_where=text("kind IN ('payout.posted', 'drop.failed', 'drop.cancelled')"),
         ),
@@ -491,6 +490,7 @@ class Transfer(Base):
         Index(
             "transfers_one_end", "job_id", unique=True, postgresql_where=text("kind IN ('payout', 'refund')")
         ),
+        Index("transfers_one_fee", "job_id", unique=True, postgresql_where=text("kind = 'fee'")),
         Index(
             "transfers_of_payment",
             "payment_id",

@@ -121,6 +121,7 @@ def let_time_pass(job_id: UUID, seconds: float = 10_000) -> None:
             text("""UPDATE jobs SET created_at = created_at - CAST(:seconds AS interval),
                 opened_at = opened_at - CAST(:seconds AS interval),
                 window_closes_at = window_closes_at - CAST(:seconds AS interval),
+                updated_at = updated_at - CAST(:seconds AS interval),
                 ended_at = ended_at - CAST(:seconds AS interval),
                 cancel_requested_at = cancel_requested_at - CAST(:seconds AS interval),
                 due_at = due_at - CAST(:seconds AS interval) WHERE id = :id"""),

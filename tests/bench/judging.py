@@ -58,7 +58,8 @@ def _close_at_once(jobs: list[UUID]) -> None:
         # The terms of a drop are frozen by triggers; only a test may turn the clock.
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(
-            text("""UPDATE jobs SET window_closes_at = now.at, due_at = now.at
+            text("""UPDATE jobs SET window_closes_at = now.at, due_at = now.at,
+                    opened_at = now.at - time_limit_seconds * interval '1 s'
                 FROM (SELECT clock_timestamp() + interval '1 second' AS at) now WHERE id = ANY(:jobs)"""),
             {"jobs": jobs},
         )

@@ -193,6 +193,16 @@ def test_an_audit_found_something(clorp, database):
     assert "`clorp audit`" in wrong["audit"]["remedy"]
 
 
+def test_a_wall_is_down(clorp, database):
+    beat()
+    with db.transaction() as session:
+        session.execute(text("ALTER TABLE jobs DISABLE TRIGGER jobs_guard"))
+        session.execute(text("DROP INDEX transfers_one_end"))
+    wrong = examine(clorp)
+    assert wrong.keys() == {"guards"}
+    assert wrong["guards"]["detail"] == "2 down or changed: index transfers_one_end, trigger jobs_guard"
+
+
 def test_the_surroundings_are_told_though_all_is_well(clorp, database):
     beat()
     told = {

@@ -112,6 +112,10 @@ def wallet(who: Person | UUID) -> UUID:
     return sql("SELECT id FROM accounts WHERE user_id = :id", id=user_id)[0].id
 
 
+def escrow(job_id: UUID) -> UUID:
+    return sql("SELECT id FROM accounts WHERE job_id = :id", id=job_id)[0].id
+
+
 def sender_of(job_id: UUID) -> UUID:
     return sql("SELECT sender_id FROM jobs WHERE id = :id", id=job_id)[0].sender_id
 

@@ -329,4 +329,6 @@ def test_a_ballot_belongs_to_a_call_for_it():
     job_id = ranking("a", "b")
     ask(job_id, 0), ask(job_id, 1)
     with pytest.raises(Exception, match="ballots_call"):
-        sql("UPDATE ballots SET call_id = (SELECT id FROM calls WHERE k = 1) WHERE k = 0")
+        sql("""INSERT INTO ballots (job_id, k, judge, input_hash, verdict, labels, milliseconds, call_id)
+            SELECT job_id, 9, judge, input_hash, verdict, labels, milliseconds, call_id
+            FROM ballots WHERE k = 0""")

@@ -8,9 +8,22 @@ import pytest
 from sqlalchemy import text
 
 from models import db, ledger
+from models.grades import Grade
 from models.ids import uuid7
-from models.states import TRANSITIONS, Status
-from tests.models.stages import PRICE, TRANSFER, corrupt, drop_in, refusal, sender_of, sql, wallet
+from models.settings import settings
+from models.states import TERMINAL, TRANSITIONS, Status
+from tests.models.stages import (
+    PRICE,
+    TRANSFER,
+    cast_all,
+    corrupt,
+    drop_in,
+    escrow,
+    refusal,
+    sender_of,
+    sql,
+    wallet,
+)
 from tests.support import Person, balance, bring, claim, let_time_pass, person, post, submit
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -25,12 +38,9 @@ ALONG = {
     Status.COMPLETED: ", winning_submission_id = (SELECT id FROM submissions WHERE rank = 1)",
     Status.VERIFIED: ", ended_at = now()",
     Status.CANCELLED: ", ended_at = now()",
-    Status.FAILED: ", ended_at = now(), failure_reason = 'test'",
+    Status.FAILED: ", ended_at = now(), failure_reason = 'below_min_grade'",
 }
-
-
-def escrow(job_id: UUID) -> UUID:
-    return sql("SELECT id FROM accounts WHERE job_id = :id", id=job_id)[0].id
+RANK = "UPDATE submissions SET rank = 1, grade = 'B' WHERE body = 'apple'"
 
 
 def new_escrow(job_id: UUID) -> UUID:
@@ -67,10 +77,10 @@ def test_a_forbidden_move_is_refused(before: Status, after: Status):
 
 @pytest.mark.parametrize(("before", "after"), ALLOWED)
 def test_an_allowed_move_passes(before: Status, after: Status):
-    job_id = drop_in(before)
+    job_id = drop_in(before, min_grade="A" if before is Status.RANKING else None)
     with db.engine().connect() as connection:  # never committed: the money did not move along
-        if after is Status.COMPLETED:
-            connection.execute(text("UPDATE submissions SET rank = 1, grade = 'B' WHERE body = 'apple'"))
+        if before is Status.RANKING:
+            connection.execute(text(RANK))
         change = f"UPDATE jobs SET status = :after{ALONG[after]} WHERE id = :id"
         assert connection.execute(text(change), {"id": job_id, "after": after}).rowcount == 1
 
@@ -96,6 +106,9 @@ def test_a_drop_begins_as_pending(status: Status):
         "min_grade = 'S'",
         "opened_at = opened_at - interval '1 s'",
         "window_closes_at = window_closes_at + interval '1 s'",
+        "title = 'another'",
+        "pack = 'code'",
+        "created_at = now()",
     ],
 )
 def test_the_terms_of_a_drop_are_frozen(change: str):
@@ -110,10 +123,49 @@ def test_the_terms_of_a_drop_are_frozen(change: str):
     [
         "winning_submission_id = (SELECT id FROM submissions WHERE job_id = jobs.id AND rank = 2)",
         "grade = 'S'",
+        "agreement = 0",
+        "grade_rationale = 'another'",
     ],
 )
 def test_the_winner_is_frozen(status: Status, change: str):
     assert refusal(f"UPDATE jobs SET {change} WHERE id = :id", id=drop_in(status)) == "jobs_frozen"
+
+
+@pytest.mark.parametrize("status", TERMINAL)
+def test_an_end_stays_when_it_was(status: Status):
+    job_id = drop_in(status)
+    for when in ("now()", "NULL"):
+        assert refusal(f"UPDATE jobs SET ended_at = {when} WHERE id = :id", id=job_id) == "jobs_frozen"
+
+
+def test_a_reason_stays_the_reason():
+    assert refusal("UPDATE jobs SET failure_reason = 'bad luck'", id=drop_in(Status.FAILED)) == "jobs_frozen"
+
+
+# Work that came in -----------------------------------------------------------------------------
+
+END = "UPDATE jobs SET status = :status, failure_reason = :reason, ended_at = now() WHERE id = :id"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(Status.CANCELLED, None), (Status.FAILED, "no_submissions"), (Status.FAILED, "below_min_grade")],
+)
+def test_a_drop_with_an_entry_does_not_end_at_its_window(status: Status, reason: str | None):
+    job_id = drop_in(Status.OPEN, min_grade="S")
+    submit(person(), job_id)
+    assert refusal(END, id=job_id, status=status, reason=reason) == "jobs_work_paid"
+
+
+@pytest.mark.parametrize("reason", ["no_submissions", "below_min_grade"])
+@pytest.mark.parametrize("min_grade", [None, "S", "B"])
+def test_judged_work_is_refunded_for_its_grade_only(min_grade: Grade | None, reason: str):
+    job_id = drop_in(Status.RANKING, min_grade=min_grade)
+    assert refusal(END, id=job_id, status=Status.FAILED, reason=reason) == "jobs_work_paid"
+    sql(RANK)
+    missed = min_grade == "S" and reason == "below_min_grade"
+    ends = refusal(END, id=job_id, status=Status.FAILED, reason=reason)
+    assert ends == ("escrow_agrees" if missed else "jobs_work_paid")
 
 
 COMPLETE = "UPDATE jobs SET status = 'completed', winning_submission_id = :entry WHERE id = :id"
@@ -465,6 +517,29 @@ def test_a_transfer_moves_something_forwards(cents: int):
     assert transfer("credit", None, ledger.WORLD, wallet(person()), cents) == "transfers_amount_check"
 
 
+def test_the_house_takes_its_fee_once(monkeypatch):
+    monkeypatch.setenv("CLORP_PLATFORM_FEE_BPS", "1000")
+    settings.cache_clear()
+    job_id = drop_in(Status.VERIFIED)
+    assert transfer("fee", job_id, escrow(job_id), ledger.FEES, 1) == "transfers_one_fee"
+
+
+# What stays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["jobs", "claims", "submissions", "accounts"])
+def test_nothing_that_counts_is_deleted(table: str):
+    drop_in(Status.VERIFIED)
+    assert refusal(f"DELETE FROM {table}") == f"{table}_kept"
+
+
+@pytest.mark.parametrize("change", ["UPDATE ballots SET verdict = '{}'", "DELETE FROM ballots"])
+def test_a_ballot_that_was_cast_stays(change: str):
+    drop_in(Status.RANKING)
+    cast_all(sql("SELECT id FROM jobs")[0].id)
+    assert refusal(change) == "ballots_append_only"
+
+
 # Status and escrow, at commit --------------------------------------------------------------------
 
 
@@ -480,7 +555,10 @@ def test_a_transfer_moves_something_forwards(cents: int):
 )
 def test_a_status_without_its_money_is_not_committed(before: Status, after: Status):
     change = f"UPDATE jobs SET status = :after{ALONG[after]} WHERE id = :id"
-    assert refusal(change, id=drop_in(before), after=after) == "escrow_agrees"
+    job_id = drop_in(before, min_grade="A" if before is Status.RANKING else None)
+    if before is Status.RANKING:
+        sql(RANK)
+    assert refusal(change, id=job_id, after=after) == "escrow_agrees"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ PRICES = (50, 90)
 USERS = st.integers(0, 3)
 COMPETITORS = st.sampled_from((1, 2, 3, 0))  # counted from the sender, who tries it too
 STRANGERS = st.sampled_from((0, 0, 0, 1))
-# All there is to compare after each step, in one question, which PostgreSQL has planned once.
+# All there is to compare after each step, in one question, which PostgreSQL has planned once. Days pass here
+# without a sweep, so that drops are overdue.
 STATE = """
     PREPARE state(uuid[]) AS WITH people AS (
         SELECT nth, (SELECT balance_cents::int FROM accounts WHERE user_id = person) AS wallet,
@@ -43,7 +44,7 @@ STATE = """
                 WHERE sender_id = person) AS escrow
         FROM unnest($1) WITH ORDINALITY AS people(person, nth)
     )
-    SELECT (SELECT json_agg(found) FROM audit_violations found) AS violations,
+    SELECT (SELECT json_agg(found) FROM audit_violations found WHERE rule <> 'overdue') AS violations,
         (SELECT array_agg(wallet ORDER BY nth) FROM people) AS wallets,
         (SELECT array_agg(escrow ORDER BY nth) FROM people) AS escrows,
         (SELECT json_object_agg(id, status) FROM jobs
@@ -212,7 +213,8 @@ class Market(RuleBasedStateMachine):
             audit = ledger.audit(session)
             assert [ledger.balance(session, who.id) for who in self.people] == self.wallets
             assert [ledger.escrowed(session, who.id) for who in self.people] == self._escrows()
-        assert (audit.violations, sum(audit.totals.values())) == ([], 0)
+        broken = [violation for violation in audit.violations if violation.rule != "overdue"]
+        assert (broken, sum(audit.totals.values())) == ([], 0)
 
     # The model
 

@@ -96,8 +96,8 @@ def test_the_most_overdue_is_handed_out_first():
 
 def test_a_lease_does_not_look_like_a_change():
     job_id = drop_in(Status.OPEN)
-    before = drop(job_id).updated_at
     let_time_pass(job_id)
+    before = drop(job_id).updated_at
     handed_out()
     assert drop(job_id).updated_at == before
     cancel_at_once = close(job_id)

@@ -121,7 +121,8 @@ def test_who_waits_for_the_lock_while_the_window_ends_comes_too_late():
             assert not results.done()
         # All have begun before the end; now it comes, as they wait.
         session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(text("UPDATE jobs SET window_closes_at = clock_timestamp()"))
+        ends = "window_closes_at = at, opened_at = at - time_limit_seconds * interval '1 s'"
+        session.execute(text(f"UPDATE jobs SET {ends} FROM (SELECT clock_timestamp() AS at) AS clock"))
         session.commit()
         assert results.result() == {"WindowClosed": CROWD}
     assert violations() == []

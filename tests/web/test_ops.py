@@ -8,6 +8,9 @@ from functools import partial
 import pytest
 
 from models import audits, db, health, settlement
+from models.settings import settings
+from models.states import Status
+from tests.models.stages import drop_in, sql
 from tests.support import (
     age_audit,
     at_once,
@@ -181,6 +184,40 @@ def test_readyz_notices_work_that_nobody_does(http):
     answer = http.get("/readyz")
     assert answer.status_code == 503
     assert [name for name, fine in checks(answer).items() if not fine] == ["deadlines"]
+
+
+STUCK = [
+    (Status.OPEN, 300 + 31),
+    (Status.RANKING, 60 + 31),
+    (Status.COMPLETED, 60 + 31),
+    (Status.PENDING_PAYMENT, 24 * 3600 + 31),
+]
+
+
+@pytest.mark.parametrize(("status", "seconds"), STUCK)
+@pytest.mark.parametrize("due", ["now() + interval '20 s'", "'infinity'"])
+def test_a_task_that_is_leased_again_and_again_is_late_all_the_same(http, status, seconds, due):
+    serve_the_queues()
+    job_id = drop_in(status)
+    let_time_pass(job_id, seconds - 40)
+    sql(f"UPDATE jobs SET due_at = {due}")
+    assert http.get("/readyz").status_code == 200
+    let_time_pass(job_id, 40)
+    sql(f"UPDATE jobs SET due_at = {due}")
+    answer = http.get("/readyz")
+    assert [name for name, fine in checks(answer).items() if not fine] == ["deadlines"]
+
+
+def test_models_have_their_time(http, monkeypatch):
+    serve_the_queues()
+    job_id = drop_in(Status.RANKING)
+    let_time_pass(job_id, 400)
+    sql("UPDATE jobs SET due_at = now() + interval '20 s'")
+    assert http.get("/readyz").status_code == 503
+    for name, value in {"JUDGE": "llm", "LLM_MODEL": "m", "LLM_BASE_URL": "http://127.0.0.1:9/v1"}.items():
+        monkeypatch.setenv(f"CLORP_{name}", value)
+    settings.cache_clear()
+    assert http.get("/readyz").status_code == 200
 
 
 def test_without_a_secret_there_is_no_cron_route(http):

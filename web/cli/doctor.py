@@ -12,12 +12,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from models import db, funds, health, rotation
+from models import db, funds, health, rotation, walls
 from models.health import Check
 from models.settings import misspelt, settings
 from web.cli import surroundings
 from web.cli.servers import data_option, folder, use
 from workers import embedded
+
+WALLS_SHOWN = 5  # of those that are down, by name
 
 _REMEDIES = {
     "settings": "correct the name, or remove it: nothing reads it",
@@ -33,6 +35,7 @@ _REMEDIES = {
     "disk": "make room, or choose a folder on a larger disk with --data",
     "judge": "check CLORP_LLM_BASE_URL, CLORP_LLM_API_KEY and CLORP_LLM_MODEL, or set CLORP_JUDGE=local",
     "payments": "set what is missing, or CLORP_PAYMENTS=sandbox",
+    "guards": "make them again as a new database has them, and run `clorp audit`: what they refuse may be in",
     "audit": "run `clorp audit` to see what is broken; if there is none, start beat and a worker of money",
     "money queue": "start a worker with --queues money, and beat",
     "judge queue": "start a worker with --queues judge, and beat",
@@ -88,10 +91,19 @@ def _examine(data: Path) -> Iterator[Check]:
     yield surroundings.judge()
     migrated = any(check.name == "schema" and check.ok for check in marketplace)
     if migrated:
+        yield _guards()
         yield _money()
     yield Check("encryption", bool(settings().encryption_keys), "CLORP_ENCRYPTION_KEYS")
     if settings().encryption_keys and migrated:
         yield from _secrets()
+
+
+def _guards() -> Check:
+    """Whether PostgreSQL refuses all that it was made to refuse."""
+    with db.transaction() as session:
+        down = walls.down(session)
+    told = f"{len(down)} down or changed: {', '.join(down[:WALLS_SHOWN])}" if down else "all stand"
+    return Check("guards", not down, told)
 
 
 def _secrets() -> Iterator[Check]:

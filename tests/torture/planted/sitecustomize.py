@@ -17,7 +17,7 @@ NO_WALLS = """
     DROP TRIGGER jobs_guard ON jobs;
     DROP TRIGGER jobs_escrow ON jobs;
     DROP TRIGGER transfers_escrow ON transfers;
-    DROP INDEX transfers_one_hold, transfers_one_end, events_last;
+    DROP INDEX transfers_one_hold, transfers_one_end, transfers_one_fee, events_last;
     ALTER TABLE accounts DROP CONSTRAINT accounts_balance_check;
 """
 
@@ -200,7 +200,7 @@ BUGS = {
     "no-lock": {"models.migrate": no_walls, "models.lifecycle": no_lock, "models.ledger": no_key},
     "early-acks": {"celeryconfig": early_acks, "models.settlement": no_sweep},
     "early-clock": {"models.arena": early_clock},
-    "careless-cancel": {"models.market": careless_cancel},
+    "careless-cancel": {"models.migrate": no_walls, "models.market": careless_cancel},
     "loose-key": {"web.replay": loose_key},
     "trusting-rank": {"workers.tasks": trusting_rank},
 }

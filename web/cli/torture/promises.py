@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.schema import Claim, Drop, Submission
+from models.settlement import BELOW_MIN_GRADE
 from models.states import Status
 
 
@@ -35,15 +36,18 @@ class Promises:
 
     def broken(self, session: Session) -> Iterator[str]:
         """A sentence for each promise that the database does not keep."""
-        drops = list(session.execute(select(Drop.prompt, Drop.id, Drop.status)))
-        yield from self._broken_posts(Counter(prompt for prompt, _, _ in drops), {job for _, job, _ in drops})
-        status = {job_id: status for _, job_id, status in drops}
+        found = session.execute(select(Drop.prompt, Drop.id, Drop.status, Drop.failure_reason))
+        drops = list(found)
+        yield from self._broken_posts(Counter(d.prompt for d in drops), {d.id for d in drops})
+        status = {d.id: d.status for d in drops}
         for job_id in self.cancelled:
             if status.get(job_id) is not Status.CANCELLED:
                 yield f"drop {job_id} was cancelled, and is {status.get(job_id)}"
         claims = set(session.scalars(select(Claim.id)))
         yield from (f"claim {claim} was granted, and is not there" for claim in self.claims - claims)
-        yield from self._broken_entries(session, status)
+        unpaid = {d.id: "cancelled" for d in drops if d.status is Status.CANCELLED}
+        unpaid |= {d.id: d.failure_reason for d in drops if d.failure_reason not in (None, BELOW_MIN_GRADE)}
+        yield from self._broken_entries(session, unpaid)
 
     def _broken_posts(self, stored: Counter[str], there: set[UUID]) -> Iterator[str]:
         for prompt, job_id in self.posted.items():
@@ -52,11 +56,12 @@ class Promises:
             if stored[prompt] > 1:
                 yield f"“{prompt}” was posted once, and is there {stored[prompt]} times"
 
-    def _broken_entries(self, session: Session, status: dict[UUID, Status]) -> Iterator[str]:
+    def _broken_entries(self, session: Session, unpaid: dict[UUID, str]) -> Iterator[str]:
+        """`unpaid`: the drops that ended without a word on what was handed in, and as what."""
         found = session.execute(select(Submission.job_id, Submission.user_id, Submission.body))
         stored = {(job_id, user_id): body for job_id, user_id, body in found}
         for (job_id, user_id), body in self.entries.items():
             if body is not None and stored.get((job_id, user_id)) != body:
                 yield f"the entry of {user_id} in drop {job_id} was taken, and is not what is stored"
-            elif body is not None and status.get(job_id) is Status.CANCELLED:
-                yield f"the entry of {user_id} in drop {job_id} was taken, and the drop is cancelled"
+            elif body is not None and job_id in unpaid:
+                yield f"the entry of {user_id} in drop {job_id} was taken, and the drop is {unpaid[job_id]}"
