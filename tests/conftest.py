@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ def _use(url: str) -> None:
     os.environ["CLORP_DATABASE_URL"] = url
     os.environ["CLORP_REDIS_URL"] = os.environ[_REDIS]
     settings.cache_clear()
+    import_module("celeryconfig")  # which reads that once: before a test sets another one
 
 
 def _leave(keep: Engine | None = None) -> None:
