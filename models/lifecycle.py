@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from models import events
 from models.errors import NotFound
+from models.packs import Pack
 from models.panel import Stage
 from models.schema import Base, Drop
 from models.states import OWED, TERMINAL, TRANSITIONS, Status
 
-_JOBS = Base.metadata.tables["jobs"]  # past the ORM, for what runs often
+# Past the ORM: it is asked twice for every ballot.
+_JOBS = Base.metadata.tables["jobs"].c
+_JUDGED = select(_JOBS.id, _JOBS.status, _JOBS.panel, _JOBS.attempts, _JOBS.prompt, _JOBS.pack).where(
+    _JOBS.id == bindparam("job_id")
+)
 
 # Whoever moves a drop also publishes the next task; the sweep steps in when that got lost.
 HANDOFF = timedelta(seconds=2)
@@ -50,17 +55,23 @@ def lock(session: Session, job_id: UUID) -> Drop:
     return drop
 
 
-def lock_stage(session: Session, job_id: UUID) -> tuple[Status, Stage]:
-    """Lock a drop like `lock`, for whoever needs no more of it than its status and the stage of its panel.
+@dataclass(frozen=True)
+class Judged:
+    """What of a drop counts for a ballot on it."""
 
-    Raises:
-        NotFound: there is no such drop.
-    """
-    query = select(_JOBS.c.status, _JOBS.c.panel).where(_JOBS.c.id == job_id).with_for_update(key_share=True)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        raise NotFound
-    return row.status, row.panel
+    id: UUID
+    status: Status
+    panel: Stage
+    attempts: int
+    prompt: str
+    pack: Pack
+
+
+def judged(session: Session, job_id: UUID, locked: bool) -> Judged | None:
+    """A drop as its ballots see it, `locked` like by `lock`, or only read; None where there is none."""
+    query = _JUDGED.with_for_update(key_share=True) if locked else _JUDGED
+    row = session.execute(query, {"job_id": job_id}).one_or_none()
+    return Judged(*row) if row else None
 
 
 def begin(drop: Drop, at: datetime) -> None:

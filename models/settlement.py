@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models import attachments, calls, crash, db, dealing, events, ledger, lifecycle, panel, slots
 from models.crash import Point
 from models.grades import Brief, Candidate, Opinion, Verdict, aggregate, meets, quorum, unusable
+from models.lifecycle import Judged
 from models.schema import Ballot, Base, Drop, Heartbeat, Submission, Upload
 from models.settings import settings
 from models.states import TERMINAL, Status
@@ -43,8 +44,13 @@ class Assignment:
     call: calls.Begun | None = None
 
 
+# Past the ORM and made once: they run for every ballot.
 _BALLOTS = Base.metadata.tables["ballots"]
-# Past the ORM and made once: it runs for every ballot.
+_ENTRIES = (
+    select(Submission.id, Submission.body)
+    .where(Submission.job_id == bindparam("job"))
+    .order_by(Submission.revised_at, Submission.id)
+)
 _CAST_ONCE = insert(_BALLOTS).on_conflict_do_nothing().returning(_BALLOTS.c.k)
 
 # Closing -------------------------------------------------------------------------------------
@@ -130,7 +136,7 @@ def ballots_missing(session: Session, job_id: UUID) -> list[int] | None:
     return _missing(session, drop, slots.entries(session, drop))
 
 
-def _missing(session: Session, drop: Drop, entries: int) -> list[int]:
+def _missing(session: Session, drop: Drop | Judged, entries: int) -> list[int]:
     cast_already = set(session.scalars(select(Ballot.k).where(Ballot.job_id == drop.id)))
     return [k for k in panel.ballots(drop.panel, entries) if k not in cast_already]
 
@@ -140,16 +146,14 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
 
     Where a model is to be asked, the call is begun with this: committed, before it is made.
     """
-    models = settings().models
-    drop = lifecycle.lock(session, job_id) if models else session.get(Drop, job_id)
+    drop = lifecycle.judged(session, job_id, locked=bool(settings().models))
     if drop is None or drop.status is not Status.RANKING:
         return None
-    entries = arrivals(session, job_id)
+    entries = [(row.id, row.body) for row in session.execute(_ENTRIES, {"job": job_id})]
     if k not in _missing(session, drop, len(entries)):
         return None
-    dealt = [(entry, entry.body) for entry in entries]
-    seed = dealing.seed(job_id, [(entry.id, entry.body) for entry in entries])
-    brief, labels = dealing.deal(seed, k, drop.prompt, drop.pack, dealt)
+    seed = dealing.seed(job_id, entries)
+    brief, labels = dealing.deal(seed, k, drop.prompt, drop.pack, entries)
     call = None
     if _listens(drop):
         call = _call(session, drop, k, brief)
@@ -158,10 +162,10 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
     elif k >= len(entries):  # a second opinion is a model's
         return None
     hanging = attachments.of_entries(session, job_id)
-    files = {label: hanging[entry.id] for label, entry in labels.items() if entry.id in hanging}
+    files = {label: hanging[entry] for label, entry in labels.items() if entry in hanging}
     return Assignment(
         brief=brief,
-        entries={label: entry.id for label, entry in labels.items()},
+        entries=labels,
         input_hash=_input_hash(brief, files),
         files=files,
         attempts=drop.attempts,
@@ -169,12 +173,12 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
     )
 
 
-def _listens(drop: Drop) -> bool:
+def _listens(drop: Drop | Judged) -> bool:
     """Whether models are asked for the ballots of this drop, still."""
     return bool(settings().models) and drop.panel != "local" and drop.attempts < panel.PATIENCE
 
 
-def _call(session: Session, drop: Drop, k: int, brief: Brief) -> calls.Begun | None:
+def _call(session: Session, drop: Judged, k: int, brief: Brief) -> calls.Begun | None:
     """Begin the call that this ballot wants next; None where it has to wait, or none is left."""
     entries, models = len(brief.candidates), settings().models
     model, so_far = panel.model(drop.panel, k, entries, models), calls.of_job(session, drop.id)
@@ -238,8 +242,8 @@ def _keep(
     milliseconds: int,
     call_id: UUID | None = None,
 ) -> bool:
-    status, stage = lifecycle.lock_stage(session, job_id)
-    if status is not Status.RANKING:
+    drop = lifecycle.judged(session, job_id, locked=True)
+    if drop is None or drop.status is not Status.RANKING:
         return False
     verdict = {str(entry): asdict(answer[label]) for label, entry in assignment.entries.items()}
     ballot = {
@@ -254,7 +258,7 @@ def _keep(
     }
     if session.execute(_CAST_ONCE, ballot).one_or_none() is None:
         return False
-    wanted = len(panel.ballots(stage, len(assignment.entries)))
+    wanted = len(panel.ballots(drop.panel, len(assignment.entries)))
     events.tell(session, "judge.step", job_id, ballot=k, of=wanted, judge=judge)
     return True
 
