@@ -23,8 +23,9 @@ FREE: frozenset[Outcome | None] = frozenset({"limited", "failed"})  # nothing wa
 TRIES = 3  # of one model for one ballot
 ROUNDS = 2  # n ballots each: a drop is never charged for more than 2 n calls
 RAW_MAX = 20_000  # characters kept of what came back
-# A drop that was handed out so often without an end is decided offline: it is never stuck.
-PATIENCE = 6
+# A drop that was handed out so often without an end is decided offline: it is never stuck. Where no model was
+# asked for it so far, its messages only wait for their turn behind others.
+PATIENCE, PATIENCE_UNASKED = 6, 60
 CONTESTED_BELOW = 0.6  # agreement on the first place
 
 

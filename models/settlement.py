@@ -119,13 +119,23 @@ def _fail(session: Session, drop: Drop, reason: str, at: datetime) -> None:
 def hand_out(session: Session, job_id: UUID) -> list[int] | None:
     """The numbers of the ballots to be cast now; None when none are owed.
 
-    Models take their time: the sweep gives them as long as a call may take.
+    Models take their time: the sweep gives them as long as a call may take, and after so many times in vain
+    the local judge has the rest.
     """
-    missing = ballots_missing(session, job_id)
-    if missing and settings().models:
+    if settings().models and ballots_missing(session, job_id):
         drop = lifecycle.lock(session, job_id)
-        drop.due_at = db.now(session) + calls.lease()
-    return missing
+        if _given_up(session, drop):
+            drop.panel = "local"
+        elif drop.panel != "local":
+            drop.due_at = db.now(session) + calls.lease()
+    return ballots_missing(session, job_id)
+
+
+def _given_up(session: Session, drop: Drop) -> bool:
+    """Whether models had their chances with this drop; what one is still asked is waited for."""
+    so_far = calls.of_job(session, drop.id)
+    most = panel.PATIENCE if so_far else panel.PATIENCE_UNASKED
+    return drop.attempts >= most and not any(call.running for call in so_far)
 
 
 def ballots_missing(session: Session, job_id: UUID) -> list[int] | None:
@@ -175,7 +185,7 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
 
 def _listens(drop: Drop | Judged) -> bool:
     """Whether models are asked for the ballots of this drop, still."""
-    return bool(settings().models) and drop.panel != "local" and drop.attempts < panel.PATIENCE
+    return bool(settings().models) and drop.panel != "local"
 
 
 def _call(session: Session, drop: Judged, k: int, brief: Brief) -> calls.Begun | None:

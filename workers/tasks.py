@@ -19,7 +19,7 @@ from models.calls import Begun
 from models.crash import Point
 from models.errors import Unavailable
 from models.notices import Notice, Order
-from models.panel import Answer
+from models.panel import TRIES, Answer
 from models.settings import settings
 from models.settlement import Assignment
 from models.states import Status
@@ -92,16 +92,14 @@ def _cast(job_id: UUID, k: int) -> None:
             return _judge(job_id, k, assignment)
         answer = _ask(assignment, assignment.call)
         crash.point(Point.BALLOT_JUDGED)
-        db.retried(
-            partial(
-                settlement.answered, job_id=job_id, k=k, judge=llm.NAME, assignment=assignment, answer=answer
-            )
-        )
+        write = partial(settlement.answered, job_id=job_id, k=k, judge=llm.NAME)
+        _keep(partial(write, assignment=assignment, answer=answer))
         crash.point(Point.BALLOT_RECORDED)
         if answer.outcome == "answered":
             return None
         logger.warning("ballot %s of drop %s: %s: %s", k, job_id, assignment.call.model, answer.trouble)
-        time.sleep(answer.pause_seconds)
+        if assignment.call.tried + 1 < TRIES:
+            time.sleep(answer.pause_seconds)
     return None
 
 

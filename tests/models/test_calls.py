@@ -296,12 +296,50 @@ def test_yesterdays_calls_are_not_counted_today(settle):
     assert ask(job_id, 1) == "first"
 
 
-def test_a_drop_that_was_handed_out_too_often_is_decided_offline():
+def hand_out(job_id: UUID) -> list[int] | None:
+    with db.transaction() as session:
+        return settlement.hand_out(session, job_id)
+
+
+def handed_out(job_id: UUID, attempts: int) -> None:
+    sql("UPDATE jobs SET attempts = :attempts WHERE id = :id", attempts=attempts, id=job_id)
+
+
+def test_a_drop_that_was_handed_out_too_often_is_the_local_judges_and_says_so():
     job_id = ranking("a", "b", "c")
     ask(job_id, 0)
-    assign(job_id, 1)  # running, and never heard of again
-    sql("UPDATE jobs SET attempts = :most WHERE id = :id", most=panel.PATIENCE, id=job_id)
+    handed_out(job_id, panel.PATIENCE)
+    assert hand_out(job_id) == [1, 2]
+    assert panel_of(job_id)[0] == "local"
     assert [ask(job_id, k) for k in (1, 2)] == ["local", "local"]
+    assert rank(job_id) is Status.COMPLETED
+
+
+def test_what_a_model_is_still_asked_is_waited_for_first():
+    job_id = ranking("a", "b", "c")
+    ask(job_id, 0)
+    assign(job_id, 1)
+    handed_out(job_id, panel.PATIENCE)
+    hand_out(job_id)
+    assert panel_of(job_id)[0] == "first"
+    assert rank(job_id) is Status.RANKING
+    sql("UPDATE calls SET begun_at = begun_at - CAST(:age AS interval)", age=str(calls.lease()))
+    hand_out(job_id)
+    assert panel_of(job_id)[0] == "local"
+
+
+def test_a_drop_that_only_waits_for_its_turn_is_not_taken_from_the_models():
+    job_id = ranking("a", "b", "c")
+    handed_out(job_id, panel.PATIENCE)
+    hand_out(job_id)
+    assert ask(job_id, 0) == "first"
+
+
+def test_nor_does_it_wait_for_ever():
+    job_id = ranking("a", "b", "c")
+    handed_out(job_id, panel.PATIENCE_UNASKED)
+    hand_out(job_id)
+    assert [ask(job_id, k) for k in range(3)] == ["local"] * 3
     assert rank(job_id) is Status.COMPLETED
 
 

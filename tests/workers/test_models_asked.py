@@ -1,12 +1,12 @@
 """The task that casts a ballot by asking a model."""
 
-import time
 from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 
-from models import panel
+from models import db, panel, settlement
 from tests.judges.server import Judge, Script, judging
 from tests.models.stages import sql
 from tests.support import close as close_window
@@ -69,17 +69,29 @@ def test_secrets_of_a_drop_are_never_told_to_a_model(judge: Judge, job_id: UUID)
     assert not any(name in told for name in names)
 
 
-def test_an_answer_outlives_a_database_that_is_away_for_a_moment(monkeypatch, database):
+def test_an_answer_outlives_a_database_that_is_away_for_a_moment(judge: Judge, job_id: UUID, monkeypatch):
     monkeypatch.setattr(tasks, "KEEP_PAUSE_SECONDS", 0.01)
-    tried = []
+    tried, answered = [], settlement.answered
 
-    def write(_session: object) -> None:
-        tried.append(time.monotonic())
-        if len(tried) < 4:
+    def write(session: Session, **told: object) -> object:
+        tried.append(told)
+        if len(tried) <= 2 * db.TRIES_MAX:
             raise OperationalError("COMMIT", None, Exception("away"))
+        return answered(session, **told)
 
-    tasks._keep(write)
-    assert len(tried) == 4
+    monkeypatch.setattr(settlement, "answered", write)
+    tasks.ballot(str(job_id), 0)
+    assert judge.stats.calls == 1
+    assert [row.outcome for row in sql("SELECT outcome FROM calls")] == ["answered"]
+    assert sql("SELECT count(*) FROM ballots") == [(1,)]
+
+
+def test_after_the_last_try_nobody_pauses(judge: Judge, job_id: UUID, monkeypatch):
+    slept = []
+    monkeypatch.setattr(tasks.time, "sleep", slept.append)
+    judge.script.limited = 1.0
+    tasks.ballot(str(job_id), 0)
+    assert len(slept) == panel.TRIES - 1
 
 
 def test_nobody_tries_for_ever_to_store_an_answer(monkeypatch, database):
