@@ -20,6 +20,7 @@ from models.panel import RAW_MAX, Answer, Outcome
 from models.settings import settings
 from workers.judge import dialects, prompt
 from workers.judge.dialects import Malformed, Refused
+from workers.judge.discretion import discreet
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,11 @@ def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
     if sorted(remark.label for remark in verdict.entries) != labels:
         raise Malformed("the remarks are not on exactly these labels")
     return {
-        remark.label: Opinion(1 + verdict.ranking.index(remark.label), remark.grade, _flaw(remark.flaw))
+        remark.label: Opinion(
+            1 + verdict.ranking.index(remark.label),
+            remark.grade,
+            discreet(_flaw(remark.flaw), remark.label, brief),
+        )
         for remark in verdict.entries
     }
 
