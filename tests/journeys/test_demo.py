@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.processes import until
+from tests.workers.processes import command, until
 
 pytestmark = pytest.mark.xdist_group("up")
 
@@ -57,5 +57,5 @@ def test_a_demo_that_is_ended_takes_its_system_along(number: signal.Signals) -> 
 
 def _alive(where: str = "clorp-demo-") -> list[str]:
     """Commands that still run in a folder of a demo."""
-    commands = (Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit())
-    return [text for path in commands if path.exists() and where in (text := path.read_text())]
+    commands = (command(int(pid)) for pid in os.listdir("/proc") if pid.isdigit())
+    return [text for text in commands if where in text]

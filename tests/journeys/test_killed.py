@@ -10,6 +10,7 @@ import redis
 
 from tests.journeys.people import Stranger, stranger
 from tests.support import violations
+from tests.workers.processes import command
 from web.cli.background import System, tail
 
 pytestmark = pytest.mark.xdist_group("system")
@@ -32,8 +33,7 @@ def find(system: System, parent: int, words: str) -> int:
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            command = Path(f"/proc/{pid}/cmdline")
-            if command.exists() and words in command.read_text().replace("\0", " "):
+            if words in command(int(pid)):
                 return int(pid)
         time.sleep(0.05)
     raise AssertionError(f"{parent} has no child with {words!r}\n{tail(system.log)}")

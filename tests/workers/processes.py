@@ -29,3 +29,11 @@ def alive(pid: int) -> bool:
 def gone(*pids: int) -> bool:
     """Whether none of these processes runs any more."""
     return not any(alive(pid) for pid in pids)
+
+
+def command(pid: int) -> str:
+    """The command line of a process; empty for one that is gone, be it between two looks."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
