@@ -37,6 +37,11 @@ class Receipt:
         return all(entry.id in self.told for entry in self.entries)
 
     @property
+    def deal_secret(self) -> str | None:
+        """The drop's, for who may see every entry: with it, a guess of a sealed one could be checked."""
+        return self.drop.deal_secret if self.whole else None
+
+    @property
     def arrivals(self) -> dict[UUID, int]:
         """Who came when, from 1: what breaks a tie at last."""
         order = sorted(self.entries, key=lambda entry: (entry.revised_at, entry.id))

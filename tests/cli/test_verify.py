@@ -120,6 +120,12 @@ def test_who_did_not_pay_verifies_the_verdict_and_no_entry(by):
     assert told(by(worker, "verify", job_id, "--json"))["unknown"] == 0
 
 
+def test_a_drop_from_before_there_were_secrets_comes_out_again(by, monkeypatch):
+    monkeypatch.setattr("models.lifecycle.secrets.token_hex", lambda size: None)
+    sender = person(100)
+    assert told(by(sender, "verify", decided(sender, *people(3)), "--json"))["sound"]
+
+
 def test_there_is_nothing_to_verify_before_the_verdict_or_for_strangers(by):
     sender = person(200)
     assert by(sender, "verify", post(sender)).exit_code == 6
@@ -186,6 +192,8 @@ CHANGES: dict[str, Change] = {
     "input": lambda r: r["ballots"][0].update(input_sha256="0" * 64),
     "ballot": lambda r: r["ballots"].pop(),
     "number": lambda r: r["ballots"][0].update(k=1),
+    "secret": lambda r: r.update(deal_secret="0" * 32),
+    "no secret": lambda r: r.update(deal_secret=None),
     "calls": lambda r: add(r["totals"], "calls"),
     "charged": lambda r: add(r["totals"], "charged_calls"),
     "tokens": lambda r: add(r["totals"], "output_tokens"),

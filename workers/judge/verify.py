@@ -89,7 +89,8 @@ class _Case:
 
     def brief(self, k: int) -> tuple[Brief, dict[str, str]]:
         """What the k-th ballot is about, and which entry each label stands for."""
-        seed = dealing.seed(self.job["id"], self.dealt)
+        name = dealing.name(self.job["id"], self.receipt["deal_secret"])
+        seed = dealing.seed(name, self.dealt)
         return dealing.deal(seed, k, self.job["prompt"], self.job["pack"], self.dealt)
 
 
