@@ -68,7 +68,7 @@ class Receipt(BaseModel):
             status=found.drop.status,
             prompt_sha256=found.prompt_hash,
             judges=sorted({ballot.judge for ballot in found.ballots}),
-            models=list(dict.fromkeys(call.model for call in sorted(found.calls, key=lambda c: c.begun_at))),
+            models=receipts.models(found),
             stage=found.drop.panel,
             contested=found.contested,
             agreement=found.drop.agreement,
