@@ -19,12 +19,20 @@ _LABELS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that look alike
 _PAIRS = [a + b for a in _LABELS for b in _LABELS]
 
 
-def seed(job_id: object, entries: Sequence[tuple[object, str]]) -> str:
-    """What shuffle and labels derive from: the entries themselves, each an id and its text.
+def name(job_id: object, secret: str | None) -> str:
+    """What a drop is dealt as: its id and its secret; the id alone from before there were secrets.
 
-    The same when a message is redelivered, and unknown to a competitor, who cannot see the others'.
+    Without a secret, labels would tell a competitor whether they guessed the text of another entry right.
     """
-    told = [str(job_id), *(f"{key}:{text}" for key, text in entries)]
+    return f"{job_id}\0{secret}" if secret else str(job_id)
+
+
+def seed(name: str, entries: Sequence[tuple[object, str]]) -> str:
+    """What shuffle and labels derive from: a name and the entries, each an id and its text.
+
+    The same when a message is redelivered.
+    """
+    told = [name, *(f"{key}:{text}" for key, text in entries)]
     return hashlib.sha256("\0".join(told).encode()).hexdigest()
 
 

@@ -47,6 +47,8 @@ BEGIN
           IS DISTINCT FROM
           (OLD.winning_submission_id, OLD.grade, OLD.grade_rationale, OLD.agreement, OLD.failure_reason)
        OR OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at
+       OR NEW.deal_secret IS DISTINCT FROM OLD.deal_secret
+          AND (OLD.deal_secret IS NOT NULL OR NOT (OLD.status = 'open' AND NEW.status = 'ranking'))
     THEN
         RAISE EXCEPTION 'the terms of drop % are frozen', OLD.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'jobs_frozen';

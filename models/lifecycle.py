@@ -4,6 +4,7 @@ The only module that assigns `.status`. What a move means for money stands in `l
 means for competitors in `slots`.
 """
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,9 +21,9 @@ from models.states import OWED, TERMINAL, TRANSITIONS, Status
 
 # Past the ORM: it is asked twice for every ballot.
 _JOBS = Base.metadata.tables["jobs"].c
-_JUDGED = select(_JOBS.id, _JOBS.status, _JOBS.panel, _JOBS.attempts, _JOBS.prompt, _JOBS.pack).where(
-    _JOBS.id == bindparam("job_id")
-)
+_JUDGED = select(
+    _JOBS.id, _JOBS.status, _JOBS.panel, _JOBS.attempts, _JOBS.prompt, _JOBS.pack, _JOBS.deal_secret
+).where(_JOBS.id == bindparam("job_id"))
 
 # Whoever moves a drop also publishes the next task; the sweep steps in when that got lost.
 HANDOFF = timedelta(seconds=2)
@@ -32,6 +33,7 @@ LEASE = timedelta(seconds=5)
 LEASE_MAX = timedelta(seconds=20)
 PENDING_LIFE = timedelta(hours=24)
 ENV_VARS_LIFE = timedelta(hours=24)  # after the end
+SECRET_BYTES = 16  # nobody tries that many
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Judged:
     attempts: int
     prompt: str
     pack: Pack
+    deal_secret: str | None
 
 
 def judged(session: Session, job_id: UUID, locked: bool) -> Judged | None:
@@ -101,6 +104,8 @@ def move(session: Session, drop: Drop, to: Status, at: datetime) -> None:
         drop.due_at = at + ENV_VARS_LIFE if drop.env_vars else None
     else:
         drop.due_at = at + HANDOFF
+    if to is Status.RANKING:
+        drop.deal_secret = secrets.token_hex(SECRET_BYTES)
     if kind := _TOLD.get(to):
         events.tell(session, kind, drop.id, **_details(drop))
 

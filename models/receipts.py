@@ -1,8 +1,6 @@
 """How a drop was decided: every ballot as it was cast, what it cost, and the hashes of what was read."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from models import access, panel
 from models.errors import NotDecided
+from models.fallbacks import Judging, told
 from models.schema import Ballot, Call, Drop, Submission
 from models.states import Status
-
-DEAD = "cut off"  # a call whose end nobody heard
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,11 @@ class Receipt:
     def whole(self) -> bool:
         """Whether the reader may see every entry, and so what speaks of all of them at once."""
         return all(entry.id in self.told for entry in self.entries)
+
+    @property
+    def deal_secret(self) -> str | None:
+        """The drop's, for who may see every entry: with it, a guess of a sealed one could be checked."""
+        return self.drop.deal_secret if self.whole else None
 
     @property
     def arrivals(self) -> dict[UUID, int]:
@@ -89,35 +91,23 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def models(found: Receipt) -> list[str]:
+    """The models that were asked, in that order."""
+    calls = sorted(found.calls, key=lambda call: (call.begun_at, call.id))
+    return list(dict.fromkeys(call.model for call in calls))
+
+
 def fallbacks(found: Receipt) -> list[str]:
     """In words, what did not go as it should have: who stood in for whom, and what is missing."""
-    entries = len(found.entries)
-    cast = {ballot.k: found.call_of(ballot) for ballot in found.ballots}
-    first = min(found.calls, key=lambda call: (call.begun_at, call.id)).model if found.calls else None
-    second = [k for k, call in cast.items() if k < entries and call and call.model != first]
-    by_models = bool(found.calls) or found.drop.panel != "first"  # or the local judge was meant to
-    local = [k for k, call in cast.items() if call is None and by_models]
-    missing = [k for k in panel.ballots(found.drop.panel, entries) if k not in cast]
-    told = [
-        (second, "cast by the second model"),
-        (local, "cast by the local judge"),
-        (missing, "never cast"),
-    ]
-    return [_sentence(found, ks, what) for ks, what in told if ks]
-
-
-def _sentence(found: Receipt, ks: list[int], what: str) -> str:
-    """`2 ballots were cast by the local judge: of the calls for them 3 ended as timeout.`"""
-    subject = "1 ballot was" if len(ks) == 1 else f"{len(ks)} ballots were"
-    them = "it" if len(ks) == 1 else "them"
-    ended = _ends(call for call in found.in_vain if call.k in ks)
-    why = f"of the calls for {them} {ended}" if ended else f"no model was asked for {them}"
-    return f"{subject} {what}: {why}."
-
-
-def _ends(calls: Iterable[Call]) -> str:
-    counts = Counter(call.outcome or DEAD for call in calls)
-    return ", ".join(f"{count} ended as {outcome}" for outcome, count in sorted(counts.items()))
+    called = {call.id: call.model for call in found.calls}
+    judging = Judging(
+        stage=found.drop.panel,
+        entries=len(found.entries),
+        first=next(iter(models(found)), None),
+        cast={b.k: called[b.call_id] if b.call_id else None for b in found.ballots},
+        in_vain=[(call.k, call.outcome) for call in found.in_vain],
+    )
+    return told(judging)
 
 
 def _told(drop: Drop, entry: Submission, user_id: UUID) -> bool:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import attachments, settlement
+from models import attachments, dealing, settlement
 from models.errors import NotDecided, NotFound
 from models.grades import Grade, Ranked, Verdict
 from models.packs import Pack
@@ -32,9 +32,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Case:
-    """A decided drop as it is to be judged again: the entries in order of arrival, and the first verdict."""
+    """A decided drop as it is to be judged again: the entries in order of arrival, and the first verdict.
+
+    `name`: what it was dealt as.
+    """
 
     job_id: UUID
+    name: str
     prompt: str
     pack: Pack
     entries: list[tuple[UUID, str]]
@@ -78,6 +82,7 @@ def case(session: Session, job_id: UUID) -> Case:
     entries = settlement.arrivals(session, job_id)
     return Case(
         job_id=drop.id,
+        name=dealing.name(drop.id, drop.deal_secret),
         prompt=drop.prompt,
         pack=drop.pack,
         entries=[(entry.id, entry.body) for entry in entries],

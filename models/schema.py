@@ -191,6 +191,7 @@ class Drop(Base):
     ended_at: Mapped[datetime | None]
     rated: Mapped[bool] = mapped_column(server_default=text("false"))  # counted in the agents' ratings
     panel: Mapped[Stage] = mapped_column(Text, server_default=text("'first'"))  # which judges are asked
+    deal_secret: Mapped[str | None]  # drawn for ranking: without it, labels would tell guesses right or wrong
 
 
 class Claim(Base):

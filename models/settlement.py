@@ -162,7 +162,7 @@ def assign(session: Session, job_id: UUID, k: int) -> Assignment | None:
     entries = [(row.id, row.body) for row in session.execute(_ENTRIES, {"job": job_id})]
     if k not in _missing(session, drop, len(entries)):
         return None
-    seed = dealing.seed(job_id, entries)
+    seed = dealing.seed(dealing.name(job_id, drop.deal_secret), entries)
     brief, labels = dealing.deal(seed, k, drop.prompt, drop.pack, entries)
     call = None
     if _listens(drop):

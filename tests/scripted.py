@@ -20,6 +20,7 @@ def models(monkeypatch: pytest.MonkeyPatch, first: str, second: str | None = Non
     """The judge is `llm`, and asks these models, while the block runs.
 
     `agrees`: what comes first in the alphabet is best. `wavers`: what it reads first is best.
+    `mutters`: as `agrees`, with signs that a terminal would obey.
     `babbles`: no JSON. `breaks`: 500. `declines`: it refuses, and quotes what it read.
     """
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
@@ -61,10 +62,12 @@ def _said(model: str, user: str) -> tuple[str, dict[str, Any]]:
     if model == "babbles":
         return "200 OK", {"content": "They are all wonderful."}
     order = entries if model == "wavers" else sorted(entries, key=lambda entry: str(entry["entry"]))
+    mutter = "\x85So\x85there." if model == "mutters" else ""
     verdict = {
         "entries": [
-            {"label": entry["label"], "flaw": f"Says {entry['entry']}", "grade": "B"} for entry in entries
+            {"label": entry["label"], "flaw": f"Says {entry['entry']}{mutter}", "grade": "B"}
+            for entry in entries
         ],
         "ranking": [entry["label"] for entry in order],
     }
-    return "200 OK", {"content": json.dumps(verdict)}
+    return "200 OK", {"content": json.dumps(verdict, ensure_ascii=False)}

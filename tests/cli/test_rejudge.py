@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from models import db
-from models.schema import Base, Rejudgement
+from models.schema import Ballot, Base, Rejudgement
 from tests.scripted import COST, models
 from tests.support import bring, people, person, post, submit, violations
 from tests.web.scenes import decided, end_window
@@ -62,6 +62,16 @@ def test_the_local_judge_says_the_same_again(clorp):
     assert (document["judge"], document["models"], document["cost_microcents"]) == ("local/1", [], 0)
     assert document["first"] == document["second"]
     assert (document["same_winner"], document["moved"], document["calls"]) == (True, 0, 0)
+
+
+def test_the_second_judge_reads_the_entries_as_the_first_one_did(clorp):
+    job_id = decided(person(100), *people(3))
+    told(clorp("rejudge", job_id, "--dry-run", "--json"))
+    (row,) = kept(job_id)
+    with db.transaction() as session:
+        first = list(session.scalars(select(Ballot).filter_by(job_id=job_id).order_by(Ballot.k)))
+    second = [[[vote["label"], vote["submission_id"]] for vote in b["votes"]] for b in row.verdict["ballots"]]
+    assert second == [ballot.labels for ballot in first]
 
 
 def test_another_judge_may_say_something_else_and_both_are_shown(clorp, monkeypatch):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.dealing import deal, seed
+from models.dealing import deal, name, seed
 
 ENTRIES = st.lists(st.text(max_size=20), min_size=1, max_size=7).map(lambda texts: list(enumerate(texts)))
 
@@ -58,3 +58,12 @@ def test_labels_differ_from_ballot_to_ballot_and_say_nothing():
     for brief, labels in shown:
         assert [candidate.label for candidate in brief.candidates] == list(labels)
         assert all(len(label) == 2 for label in labels)
+
+
+def test_labels_do_not_derive_from_ids_and_texts_alone():
+    entries = [(number, f"entry {number}") for number in range(5)]
+    one, other, none = (
+        deal(seed(name("drop", secret), entries), 0, "p", "wild", entries)[1] for secret in ("a", "b", None)
+    )
+    assert len({tuple(one), tuple(other), tuple(none)}) == 3
+    assert none == deal(seed("drop", entries), 0, "p", "wild", entries)[1], "as before there were secrets"

@@ -138,6 +138,14 @@ def test_an_end_stays_when_it_was(status: Status):
         assert refusal(f"UPDATE jobs SET ended_at = {when} WHERE id = :id", id=job_id) == "jobs_frozen"
 
 
+@pytest.mark.parametrize("status", [Status.OPEN, Status.RANKING, Status.VERIFIED])
+def test_the_secret_of_the_deal_is_drawn_with_the_ranking_and_stays(status: Status):
+    job_id = drop_in(status)
+    for secret in ("'guessed'", "NULL" if status is not Status.OPEN else "''"):
+        change = f"UPDATE jobs SET deal_secret = {secret} WHERE id = :id"
+        assert refusal(change, id=job_id) == "jobs_frozen"
+
+
 def test_a_reason_stays_the_reason():
     assert refusal("UPDATE jobs SET failure_reason = 'bad luck'", id=drop_in(Status.FAILED)) == "jobs_frozen"
 

@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
+from models import db, dealing
 from models.panel import STAGES
+from models.schema import Drop
 from tests.scripted import COST, models
 from tests.support import close, drive, let_time_pass, people, person, post, submit
 from tests.web.answers import hidden, ok, refused
@@ -77,6 +79,38 @@ def test_strangers_see_nothing(api, database):
 
 
 SEALED = ("call_id", "input_sha256", "prompt_sha256", "raw")
+
+
+def secret_of(job_id):
+    with db.transaction() as session:
+        return session.get_one(Drop, job_id).deal_secret
+
+
+def test_the_secret_of_the_deal_is_told_to_who_may_read_everything_and_only_here(api, database):
+    sender, workers = person(100), people(3)
+    job_id = decided(sender, *workers)
+    secret = secret_of(job_id)
+    assert len(secret) == 32
+    assert ok(receipt(api, sender, job_id))["deal_secret"] == secret
+    for who in workers:
+        shown = receipt(api, who, job_id)
+        assert ok(shown)["deal_secret"] is None
+        assert secret not in shown.text
+    for who in (sender, *workers):
+        pages = [f"/api/jobs/{job_id}", "/api/jobs", "/api/feed", f"/api/jobs/{job_id}/submissions"]
+        assert not [page for page in pages if secret in api.get(who, page).text]
+
+
+def test_labels_tell_nobody_whether_a_guess_of_a_sealed_entry_is_right(api, database):
+    sender, (one, rival, other) = person(100), people(3)
+    job_id = post(sender)
+    texts = {who: f"{place}. Rhine" for place, who in enumerate((one, rival, other))}
+    order = [(submit(who, job_id, text).id, text) for who, text in texts.items()]
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    ballots = ok(receipt(api, one, job_id))["ballots"]
+    guessed = [dealing.deal(dealing.seed(str(job_id), order), k, "", "wild", order)[1] for k in range(3)]
+    assert [list(labels) for labels in guessed] != [[v["label"] for v in b["votes"]] for b in ballots]
 
 
 def judged(sender, *workers):

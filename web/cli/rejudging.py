@@ -62,7 +62,7 @@ def judged(case: Case) -> Second:
     entries = _texts(case)
     with ThreadPoolExecutor(max(1, len(case.entries))) as pool:  # a wave is one call for each ballot
         made = Panel(
-            name=str(case.job_id),  # so that, without files, orders and labels are those of the first verdict
+            name=case.name,  # so that, without files, orders and labels are those of the first verdict
             prompt=case.prompt,
             pack=case.pack,
             entries=entries,

@@ -49,6 +49,11 @@ class Receipt(BaseModel):
         description="What did not go as it should have, in words.",
         examples=[["1 ballot was cast by the local judge: of the calls for it 3 ended as timeout."]],
     )
+    deal_secret: str | None = Field(
+        description=f"What the orders and labels of the ballots derive from, with the entries; {_SEALED}, or "
+        "the drop is from before there were any.",
+        examples=["5f2b1c0e9d8a47363c21b0a9f8e7d6c5"],
+    )
     entries: list["ReceiptEntry"]
     ballots: list["ReceiptBallot"]
     calls: list["ReceiptCall"] = Field(description="Those that brought no ballot.")
@@ -63,11 +68,12 @@ class Receipt(BaseModel):
             status=found.drop.status,
             prompt_sha256=found.prompt_hash,
             judges=sorted({ballot.judge for ballot in found.ballots}),
-            models=list(dict.fromkeys(call.model for call in sorted(found.calls, key=lambda c: c.begun_at))),
+            models=receipts.models(found),
             stage=found.drop.panel,
             contested=found.contested,
             agreement=found.drop.agreement,
             fallbacks=receipts.fallbacks(found),
+            deal_secret=found.deal_secret,
             entries=[
                 ReceiptEntry.of(entry, arrivals[entry.id], entry.id in found.told) for entry in found.entries
             ],

@@ -85,7 +85,7 @@ def _read(brief: Brief, body: bytes, raw: str) -> Answer:
     try:
         said = json.loads(body)
         reply = dialects.read(dialect, said)
-        opinions = opinions_of(reply.text, brief)
+        opinions = opinions_of(_storable(reply.text), brief)
     except Refused as error:
         heard = Answer("refused", raw=raw, trouble=_line(f"it refused: {error}", TROUBLE_CHARACTERS))
     except (Malformed, ValueError, RecursionError) as error:

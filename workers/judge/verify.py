@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from models import dealing
-from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, quorum
-from models.panel import CONTESTED_BELOW, FREE, RAW_MAX, ROUNDS
-from workers.judge import llm, prompt
+from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, unusable
+from models.panel import CONTESTED_BELOW, RAW_MAX
+from workers.judge import account, llm, prompt
 from workers.judge.dialects import Malformed
-from workers.judge.findings import Finding, close, same, unknown, within
+from workers.judge.findings import Finding, close, legible, same, unknown
 from workers.judge.local import LocalJudge, assess
 
 Json = Mapping[str, Any]
@@ -42,25 +42,28 @@ def verify(receipt: Json, job: Json, known: Mapping[str, Known]) -> list[Finding
     """
     case = _Case(receipt, job, known)
     return [
-        *_texts(case),
-        *_arrivals(case),
-        *(finding for ballot in receipt["ballots"] for finding in _ballot(case, ballot)),
-        *_panel(case),
-        *_verdict(case),
-        *_outcome(case),
+        *legible("drop", _drop(case)),
+        *legible("texts", _texts(case)),
+        *legible("entries", _arrivals(case)),
+        *legible("ballots", _ballots(case)),
+        *legible("ballots", account.ballots(receipt)),
+        *legible("calls", account.calls(receipt)),
+        *legible("verdict", _verdict(case)),
+        *legible("drop", _outcome(case)),
     ]
 
 
 def verdict_of(receipt: Json) -> Verdict:
     """The verdict that the ballots of a receipt come to."""
     ballots = [
-        {
-            UUID(vote["submission_id"]): Opinion(vote["place"], vote["grade"], vote["rationale"] or "")
-            for vote in ballot["votes"]
-        }
+        {UUID(vote["submission_id"]): _opinion(vote) for vote in ballot["votes"]}
         for ballot in receipt["ballots"]
     ]
     return aggregate(ballots, [UUID(entry["submission_id"]) for entry in _by_arrival(receipt)])
+
+
+def _opinion(vote: Json) -> Opinion:
+    return Opinion(vote["place"], vote["grade"], vote["rationale"] or "")
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,22 @@ class _Case:
 
     def brief(self, k: int) -> tuple[Brief, dict[str, str]]:
         """What the k-th ballot is about, and which entry each label stands for."""
-        seed = dealing.seed(self.job["id"], self.dealt)
+        name = dealing.name(self.job["id"], self.receipt.get("deal_secret"))
+        seed = dealing.seed(name, self.dealt)
         return dealing.deal(seed, k, self.job["prompt"], self.job["pack"], self.dealt)
+
+
+def _drop(case: _Case) -> Iterator[Finding]:
+    """It is about this drop, as far as it came, and about all of its entries."""
+    receipt, status = case.receipt, case.job["status"]
+    yield same("drop", "id", receipt["job_id"], case.job["id"])
+    if receipt["status"] == "completed" and status == "verified":  # paid since the receipt was read
+        status = "completed"
+    yield same("drop", "status", receipt["status"], status)
+    told = [entry["submission_id"] for entry in receipt["entries"]]
+    yield same("entries", "number", len(set(told)), case.job["submissions_count"])
+    yield same("entries", "each once", len(told), len(set(told)))
+    yield same("entries", "left out", [], sorted(case.known.keys() - set(told)))
 
 
 def _texts(case: _Case) -> Iterator[Finding]:
@@ -112,9 +129,18 @@ def _arrivals(case: _Case) -> Iterator[Finding]:
     yield same("entries", "last revisions in that order", times, sorted(times))
 
 
+def _ballots(case: _Case) -> Iterator[Finding]:
+    for place, ballot in enumerate(case.receipt["ballots"]):
+        yield from legible(f"ballot {place}", _ballot(case, ballot))
+
+
 def _ballot(case: _Case, ballot: Json) -> Iterator[Finding]:
     about = f"ballot {ballot['k']}"
     told = {vote["label"]: vote["submission_id"] for vote in ballot["votes"]}
+    opinions = {vote["submission_id"]: _opinion(vote) for vote in ballot["votes"]}
+    wrong = unusable(opinions, [entry["submission_id"] for entry in case.receipt["entries"]])
+    yield same(about, "one vote on every entry", wrong, None)
+    yield same(about, "votes and labels", [len(ballot["votes"]), len(told)], [case.entries] * 2)
     if not case.dealt:
         yield same(about, "order", list(told.values()), _ordered(case.receipt, ballot["k"]))
         yield from (unknown(about, what, SEALED) for what in ("labels", "input"))
@@ -135,7 +161,7 @@ def _by_model(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
     elif case.with_files:
         yield unknown(about, "request", FILES)
     elif not ballot["call_id"]:
-        yield unknown(about, "request", "the receipt does not say the number in it")
+        yield Finding(about, "request", "differs", None, "the number in it, which is yours to read")
     else:
         written = prompt.write(brief, UUID(ballot["call_id"]).hex)
         yield same(about, "request", ballot["prompt_sha256"], written.hash)
@@ -149,7 +175,7 @@ def _said(ballot: Json, brief: Brief) -> Iterator[Finding]:
     try:
         yield from _opinions(ballot, llm.opinions_of(raw, brief))
     except Malformed as wrong:
-        if len(raw) >= RAW_MAX:
+        if len(raw) == RAW_MAX:
             yield unknown(about, "votes", f"only {RAW_MAX} characters of what the model said were kept")
         else:
             yield Finding(about, "votes", "differs", _votes(ballot), f"no ballot: {wrong}")
@@ -194,36 +220,16 @@ def _votes(ballot: Json) -> dict[str, list[Any]]:
     return dict(sorted(told.items()))
 
 
-def _panel(case: _Case) -> Iterator[Finding]:
-    """Enough ballots, not too many calls, and sums that are sums."""
-    receipt, totals = case.receipt, case.receipt["totals"]
-    of_ballots = [ballot for ballot in receipt["ballots"] if ballot["model"]]
-    calls = [*of_ballots, *receipt["calls"]]
-    charged = len(of_ballots) + sum(call["outcome"] not in FREE for call in receipt["calls"])
-    numbers = [ballot["k"] for ballot in receipt["ballots"]]
-    yield same("ballots", "numbers", numbers, sorted(set(numbers) & set(range(ROUNDS * case.entries))))
-    yield within("ballots", "quorum", len(numbers), quorum(case.entries), ROUNDS * case.entries)
-    yield same("calls", "number", totals["calls"], len(calls))
-    yield same("calls", "charged for", totals["charged_calls"], charged)
-    yield within("calls", "at most two for each entry", charged, 0, ROUNDS * case.entries)
-    for name in ("input_tokens", "output_tokens", "cost_microcents"):
-        yield same("calls", name, totals[name], sum(call[name] for call in calls))
-
-
 def _verdict(case: _Case) -> Iterator[Finding]:
     """Ranks, grades, scores and reasons, as the ballots give them."""
-    try:
-        verdict = verdict_of(case.receipt)
-    except (KeyError, ValueError, ZeroDivisionError) as trouble:
-        yield Finding("verdict", "ballots", "differs", "one on every entry", f"none: {trouble!r}")
-        return
+    verdict = verdict_of(case.receipt)
     entries = {entry["submission_id"]: entry for entry in case.receipt["entries"]}
     for ranked in verdict.ranking:
         said, about = entries[str(ranked.entry)], f"entry {entries[str(ranked.entry)]['rank']}"
         yield same(about, "rank", said["rank"], ranked.rank)
         yield same(about, "grade", said["grade"], ranked.grade)
         yield close(about, "score", said["score"], ranked.score)
-        if said["rationale"] is None:
+        if said["rationale"] is None and str(ranked.entry) not in case.known:
             yield unknown(about, "reason", SEALED)
         else:
             yield same(about, "reason", said["rationale"], ranked.rationale)
@@ -235,7 +241,8 @@ def _verdict(case: _Case) -> Iterator[Finding]:
 
 def _outcome(case: _Case) -> Iterator[Finding]:
     """The drop, as the best entry makes it end."""
-    best = next(entry for entry in case.receipt["entries"] if entry["rank"] == 1)
+    best = min(case.receipt["entries"], key=lambda entry: entry["rank"])
+    yield same("drop", "best rank", best["rank"], 1)
     least: Grade | None = case.job["min_grade"]
     if least and not meets(best["grade"], least):
         yield same("drop", "ended", case.job["failure_reason"], "below_min_grade")

@@ -36,7 +36,7 @@ def verify(job_id: str) -> None:
     """
     client = connect()
     receipt, job = client.receipt(job_id), client.job(job_id)
-    findings = worked_out(receipt, job, _readable(client, job))
+    findings = worked_out(receipt, {**job, "id": job_id}, _readable(client, job))
     counts = Counter(finding.result for finding in findings)
     show(Answer(_document(job_id, findings, counts), lambda: _told(findings, counts)))
     if counts["differs"]:
