@@ -1,5 +1,6 @@
 """Calls to models, each kept from before it is made: what they may cost, did cost, and how they ended."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -11,16 +12,17 @@ from models import locks
 from models.grades import Brief
 from models.ids import uuid7
 from models.panel import Answer, Asked
-from models.schema import Base, Call
+from models.schema import Attachment, Base, Call
 from models.settings import settings
 
 # After its time a call that nobody heard the end of was cut off together with its process.
 GRACE = timedelta(seconds=10)
 
 # What a call may cost is estimated before it is made, rather too high: there is no tokenizer here.
-CHARACTERS_PER_TOKEN = 3
-CHARACTERS_MAX = 8_000  # that a model gets to read of the task, and of each entry
+CHARACTERS_PER_TOKEN = 3  # of ASCII, as JSON writes it; any other is a token of its own
+CHARACTERS_MAX = 8_000  # that a model gets to read of the task, and of each entry with its files
 INSTRUCTIONS_TOKENS = 1_000
+FRAME_TOKENS = 20  # of a text: label, quotation marks, what says that it was cut
 ANSWER_TOKENS, REMARK_TOKENS = 300, 120
 
 # Past the ORM and made once: they run for every call.
@@ -60,11 +62,29 @@ def of_job(session: Session, job_id: UUID) -> list[Asked]:
     return [Asked(row.k, row.model, row.outcome, row.running) for row in session.execute(query)]
 
 
-def estimate(brief: Brief) -> int:
-    """What a call about this may cost, in millionths of a cent."""
+def estimate(brief: Brief, with_files: int = 0) -> int:
+    """What a call about this may cost, in millionths of a cent.
+
+    `with_files`: how many of the entries have files, which are not in the brief and in any script.
+    """
     texts = [brief.prompt, *(candidate.text for candidate in brief.candidates)]
-    read = INSTRUCTIONS_TOKENS + sum(min(len(t), CHARACTERS_MAX) for t in texts) // CHARACTERS_PER_TOKEN
+    read = INSTRUCTIONS_TOKENS + sum(map(_tokens, texts)) + with_files * CHARACTERS_MAX
     return microcents(read, ANSWER_TOKENS + REMARK_TOKENS * len(brief.candidates))
+
+
+def _tokens(text: str) -> int:
+    """How many tokens a text may be at most, more or less."""
+    written = json.dumps(text[:CHARACTERS_MAX], ensure_ascii=False)
+    ascii_ = len(written.encode("ascii", "ignore"))
+    return FRAME_TOKENS + len(written) - ascii_ + ascii_ // CHARACTERS_PER_TOKEN
+
+
+def _likely(session: Session, job_id: UUID, brief: Brief) -> int:
+    """The estimate of a call for a drop, with what hangs on its entries."""
+    if not microcents(10**6, 10**6):
+        return 0
+    entries = func.count(Attachment.submission_id.distinct())
+    return estimate(brief, session.scalar(select(entries).where(Attachment.job_id == job_id)) or 0)
 
 
 def microcents(input_tokens: int, output_tokens: int) -> int:
@@ -76,7 +96,10 @@ def microcents(input_tokens: int, output_tokens: int) -> int:
 
 def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
     """Whether one more call about this stays below the caps of the drop and of the day."""
-    cost, caps = estimate(brief), settings()
+    caps = settings()
+    if caps.llm_cents_per_drop_max is None and caps.llm_cents_per_day_max is None:
+        return True
+    cost = _likely(session, job_id, brief)
     if caps.llm_cents_per_drop_max is not None:
         spent = session.scalar(select(func.sum(Call.microcents)).where(Call.job_id == job_id)) or 0
         if spent + cost > caps.llm_cents_per_drop_max * 1e6:
@@ -91,7 +114,8 @@ def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
 def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
     """Note a call that is about to be made. The drop is locked, so that its calls can be counted."""
     call = Begun(uuid7(), model, tried)
-    row = {"id": call.id, "job_id": job_id, "k": k, "model": model, "microcents": estimate(brief)}
+    likely = _likely(session, job_id, brief)
+    row = {"id": call.id, "job_id": job_id, "k": k, "model": model, "microcents": likely}
     session.execute(_START, row)
     return call
 

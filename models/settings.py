@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -251,6 +252,28 @@ class Settings(BaseSettings):
                     "each key has to be 32 bytes in URL-safe base64, as Fernet makes them"
                 ) from None
         return ",".join(kept) or None
+
+    @field_validator("llm_api_key")
+    @classmethod
+    def _header(cls, key: str | None) -> str | None:
+        key = key and key.strip()  # a file that holds it may well end in a newline
+        if key and not (key.isascii() and key.isprintable()):
+            raise ValueError("a key is printable ASCII on one line: this one has other characters in it")
+        return key or None
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "http://localhost")
+            sound = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+        except ValueError:  # of which UnicodeError is one: a name that is none, a port beyond all ports
+            sound = False
+        if not sound:
+            raise ValueError("no address that can be asked: it needs a host, as http://127.0.0.1:8080/v1 has")
+        if parts.query or parts.fragment:
+            raise ValueError("what is asked is added at its end: leave out everything from ? or # on")
+        return url
 
     @model_validator(mode="after")
     def _judge(self) -> "Settings":

@@ -18,6 +18,7 @@ from models import audits, db
 from models.health import QUEUES
 from models.settings import settings
 from tests.cli.conftest import Clorp
+from tests.judges.server import Script, judging
 from tests.models.stages import sql
 from tests.payments import pay_in
 from tests.postgres_proxy import use
@@ -243,6 +244,17 @@ def test_stripe_lacks_its_keys(clorp, database, monkeypatch):
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_x")
     settings.cache_clear()
     assert examine(clorp)["payments"]["detail"] == "stripe, without STRIPE_WEBHOOK_SECRET"
+
+
+def test_a_model_that_its_server_does_not_list(clorp, database, settle):
+    beat()
+    with judging(Script(lists=("small", "big"))) as judge:
+        settle(judge="llm", llm_model="smal", llm_base_url=judge.url)
+        assert examine(clorp)["judge"]["detail"] == "llm, smal: its server does not list smal"
+        settle(llm_model="small", llm_base_url=judge.url.removesuffix("/v1"))
+        assert "is /v1 missing?" in examine(clorp)["judge"]["detail"]
+        settle(llm_base_url=judge.url)
+        assert examine(clorp) == {}
 
 
 def test_every_check_has_a_remedy():

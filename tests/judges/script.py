@@ -53,6 +53,8 @@ class Script:
     key: str = ""  # wanted in the dialect's header, where there is one
     flaw: str = "It could be sharper."
     seed: int = 0
+    lists: tuple[str, ...] = ()  # at `/v1/models`
+    knows_as: tuple[str, ...] = ()  # further names of models, which it does not list
 
     def knows(self, list_: dict[str, Any]) -> None:
         """Have it know a list of rated entries: `{"prompt", "submissions": [{"text", "score"}]}`."""

@@ -126,9 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         """The counts, and the list of models."""
         if self.path == "/stats":
             self._send(200, self.server.stats.as_json())
-        elif self.path == "/v1/models":
-            allowed = self._allowed()
-            self._send(200 if allowed else 401, {"data": [{"id": "scripted"}]} if allowed else {})
+        elif self.path.partition("?")[0] == "/v1/models":
+            allowed, listed = self._allowed(), [{"id": model} for model in self.server.script.lists]
+            self._send(200 if allowed else 401, {"data": listed} if allowed else {})
+        elif (model := self.path.removeprefix("/v1/models/")) in self.server.script.knows_as:
+            self._send(200, {"id": model})
         else:
             self._send(404, {"error": "nothing here"})
 

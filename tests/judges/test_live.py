@@ -19,7 +19,7 @@ from models.panel import Answer
 from models.settings import settings
 from tests.judges import live
 from tests.workers.processes import until
-from workers.judge import dialects, llm, prompt
+from workers.judge import dialects, llm, prompt, servers
 
 pytestmark = [
     pytest.mark.live,
@@ -136,9 +136,9 @@ def held(k: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, Opinion]:
 
 
 def test_without_its_key_nothing_is_read(model: live.Model, settle: Settle):
-    assert dialects.trouble(settings()) is None
+    assert servers.trouble(settings()) is None
     settle(llm_api_key="sk-of-another-machine")
-    assert "the key is missing or wrong" in str(dialects.trouble(settings()))
+    assert "the key is missing or wrong" in str(servers.trouble(settings()))
     answer = ask()
     assert (answer.outcome, answer.trouble) == ("failed", "it answered 401")
     assert answer.input_tokens == 0

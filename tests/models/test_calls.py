@@ -12,7 +12,7 @@ from models.settings import settings
 from models.settlement import Assignment
 from models.states import Status
 from tests.models.stages import answer, close, drop_in, pay, rank, sql
-from tests.support import at_once, let_time_pass, person, status, submit
+from tests.support import at_once, bring, let_time_pass, person, status, submit
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -278,6 +278,45 @@ def test_at_its_cap_the_local_judge_decides(settle, monkeypatch, cap: str):
     assert [ask(job_id, k) for k in (1, 2)] == ["local", "local"]
     assert rank(job_id) is Status.COMPLETED
     assert sql("SELECT sum(microcents) FROM calls") == [(600_000_000,)]
+
+
+# A cap of 16,000 tokens: three entries that are cut at 8,000 characters, and the task, are 10,000 in English.
+LONG = {"English": "rain " * 2_000, "Chinese": "雨" * 9_000, "escapes": '\\"' * 4_000}
+
+
+@pytest.mark.parametrize(("script", "asked"), [("English", "first"), ("Chinese", None), ("escapes", None)])
+def test_a_cap_holds_in_any_script(settle, script, asked):
+    settle(llm_input_cents_per_million=1_000_000, llm_cents_per_drop_max=16_000)
+    job_id = ranking(*[LONG[script]] * 3)
+    assert ask(job_id, 0, input_tokens=10_000) == asked
+    if not asked:
+        assert rank(job_id) is Status.RANKING
+        assert panel_of(job_id) == ("local", True)
+
+
+def test_a_cap_counts_what_hangs_on_entries(settle):
+    settle(llm_input_cents_per_million=1_000_000, llm_cents_per_drop_max=16_000)
+    job_id = drop_in(Status.OPEN, max_claims=10)
+    for number in range(3):
+        who = person()
+        files = [bring(who), bring(who)] if number else []
+        submit(who, job_id, "see file", attachments=files)
+    let_time_pass(job_id)
+    close(job_id)
+    assert assign(job_id, 0) is None
+    settle(llm_cents_per_drop_max=18_000)
+    assert assign(job_id, 0).call
+    assert 17_000 < sql("SELECT microcents / 1e6 AS cents FROM calls")[0].cents < 18_000
+
+
+def test_files_of_the_drop_itself_are_not_read_by_judges(settle):
+    settle(llm_input_cents_per_million=1_000_000, llm_cents_per_drop_max=2_000)
+    sender = person(1000)
+    job_id = drop_in(Status.OPEN, sender, attachments=[bring(sender)])
+    submit(person(), job_id, "a")
+    let_time_pass(job_id)
+    close(job_id)
+    assert assign(job_id, 0).call
 
 
 def test_the_cap_of_a_day_is_kept_by_fifty_at_once(settle):

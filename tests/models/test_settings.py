@@ -138,3 +138,41 @@ def test_a_cap_on_cents_wants_prices(settle):
     settle(llm_cents_per_day_max=100)
     with pytest.raises(SettingsError, match="CLORP_LLM_INPUT_CENTS_PER_MILLION"):
         settings()
+
+
+@pytest.mark.parametrize("url", [
+    "http://a..b/v1", "http://[::1/v1", "http://:80/v1", "http:///v1", "http://h:99999/v1", "http://h:0/v1",
+    f"http://{'a' * 80}.x/v1",
+])  # fmt: skip
+def test_a_model_wants_an_address_with_a_host(settle, url):
+    settle(llm_base_url=url)
+    with pytest.raises(
+        SettingsError, match="CLORP_LLM_BASE_URL: no address that can be asked: it needs a ho"
+    ):
+        settings()
+
+
+@pytest.mark.parametrize("url", ["http://h/v1?k=1", "http://h/v1#x"])
+def test_a_model_wants_an_address_that_can_be_added_to(settle, url):
+    settle(llm_base_url=url)
+    with pytest.raises(SettingsError, match=r"CLORP_LLM_BASE_URL: .* leave out everything from"):
+        settings()
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8/v1", "http://a_b/v1", "https://u:p@bücher.example/v1/"])
+def test_addresses_of_a_model(settle, url):
+    settle(llm_base_url=url)
+    assert settings().llm_base_url == url
+
+
+@pytest.mark.parametrize("key", ["sk-š", "sk-a\nb", "sk-a\tb", "sk-\x7f"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(settle, key):
+    settle(llm_api_key=key)
+    with pytest.raises(SettingsError, match="CLORP_LLM_API_KEY: a key is printable ASCII") as refused:
+        settings()
+    assert key not in str(refused.value)
+
+
+def test_what_stands_around_a_key_is_none_of_it(settle):
+    settle(llm_api_key=" sk-a\n")
+    assert settings().llm_api_key == "sk-a"

@@ -26,6 +26,7 @@ WHERE = {
     "models/files.py": "the operator's bucket",
     "workers/embedded.py": "servers of this machine",
     "workers/judge/dialects.py": "the server of models, OpenAI's, Anthropic's or the operator's",
+    "workers/judge/servers.py": "the same one",
     "workers/rails/stripe.py": "Stripe, or the operator's CLORP_STRIPE_API_URL",
 }
 

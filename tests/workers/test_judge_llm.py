@@ -20,7 +20,8 @@ from models.panel import RAW_MAX, Answer
 from models.settings import settings
 from tests.judges.asking import asking
 from tests.judges.script import MALFORMED
-from workers.judge import dialects, llm, prompt
+from tests.judges.server import judging
+from workers.judge import dialects, llm, prompt, servers
 
 TASK = "Name three rivers."
 BRIEF = Brief(
@@ -206,7 +207,57 @@ def test_a_wrong_key_is_a_failure_that_does_not_tell_it(scripted, dialect, caplo
 
 def test_a_server_that_refuses_the_key_is_told_of(scripted):
     scripted(api_key=KEY, key="another")
-    assert dialects.trouble(settings()) == "its server answers 401: the key is missing or wrong"
+    assert servers.trouble(settings()) == "its server answers 401: the key is missing or wrong"
+
+
+@both
+def test_a_server_that_does_not_list_the_model_is_told_of(scripted, dialect):
+    script = scripted(dialect, lists=("one", "other")).script
+    assert servers.trouble(settings()) == "its server does not list scripted"
+    assert servers.trouble(settings(), ["other", "none", "nothing"]) == (
+        "its server does not list none and nothing"
+    )
+    script.knows_as = ("scripted",)
+    assert servers.trouble(settings()) is None
+    script.lists, script.knows_as = ("one", "scripted"), ()
+    assert servers.look(settings()) == servers.Look(True, "answers")
+
+
+def test_a_server_that_lists_nothing_is_not_blamed(scripted):
+    scripted()
+    assert servers.look(settings()).well
+    assert "lists no models" in servers.look(settings()).told
+
+
+@pytest.mark.parametrize(("less", "told"), [
+    ("/v1", "at /models: is /v1 missing?"), ("", "at /v2/v1/models: is CLORP_LLM_BASE_URL right?"),
+])  # fmt: skip
+def test_a_server_that_has_nothing_there_is_told_of(less, told):
+    with judging() as judge, asking(judge.url.removesuffix("/v1") + ("" if less else "/v2/v1")):
+        assert servers.trouble(settings()) == f"its server does not answer {told}"
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    ({"llm_base_url": "http://a..b/v1"}, "UnicodeError"),
+    ({"llm_base_url": "http://[::1/v1"}, "CLORP_LLM_BASE_URL is no address"),
+    ({"llm_base_url": "http://u:\udcff@127.0.0.1/v1"}, "UnicodeEncodeError"),
+    ({"llm_api_key": "sk-š"}, "UnicodeEncodeError"),
+    ({"llm_api_key": "sk-a\nb"}, "LocalProtocolError"),
+])  # fmt: skip
+def test_a_request_that_cannot_be_made_costs_nothing(scripted, monkeypatch, wrong, told):
+    scripted()
+    odd = settings().model_copy(update=wrong)  # as no settings can be: they are refused before
+    monkeypatch.setattr(llm, "settings", lambda: odd)
+    answer = ask()
+    assert (answer.outcome, answer.charged) == ("failed", False)
+    assert told in answer.trouble
+    assert "cannot be reached" in str(servers.trouble(odd))
+
+
+def test_a_model_whose_name_cannot_be_sent_is_not_asked(scripted):
+    scripted(lists=("one",))
+    assert llm.ask(BRIEF, "\udcff", "0a1b2c3d").outcome == "failed"
+    assert "cannot be reached" in str(servers.trouble(settings(), ["\udcff"]))
 
 
 JSON = st.recursive(

@@ -12,7 +12,7 @@ import redis
 from models import backups, db, health
 from models.health import Check
 from models.settings import settings
-from workers.judge import dialects
+from workers.judge import servers
 
 POSTGRESQL_MIN = 15  # the first with NULLS NOT DISTINCT, by which no two files hang in one place
 SKEW_MAX_SECONDS = 2.0  # the database's clock decides; logs and ids of a machine that is off mislead
@@ -57,8 +57,8 @@ def judge() -> Check:
         return Check("judge", False, "unruly: breaks on demand, and is for `clorp torture` alone")
     if chosen.judge == "local":
         return Check("judge", True, "local: a heuristic, blind to wit, taste and truth")
-    trouble = dialects.trouble(chosen)
-    return Check("judge", trouble is None, f"llm, {' then '.join(chosen.models)}: {trouble or 'answers'}")
+    seen = servers.look(chosen)
+    return Check("judge", seen.well, f"llm, {' then '.join(chosen.models)}: {seen.told}")
 
 
 def payments() -> Check:

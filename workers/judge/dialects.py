@@ -21,9 +21,7 @@ Dialect = Literal["openai", "anthropic"]
 
 CONNECTIONS_MAX = 256  # of one worker process; each thread of it holds one at most
 ANSWER_BYTES_MAX = 1_000_000  # more than any verdict is
-LOOK_SECONDS = 5.0
 SLACK_SECONDS = 1.0  # for the client to notice by itself that time is up
-DENIED = (401, 403)
 _TOOL = "verdict"
 
 
@@ -61,6 +59,16 @@ def client() -> httpx2.Client:
     return httpx2.Client(limits=limits, follow_redirects=False, trust_env=True)
 
 
+def address(settings: Settings) -> str:
+    """Where models are asked, without a slash at its end."""
+    return (settings.llm_base_url or _TONGUES[settings.llm_dialect].url).rstrip("/")
+
+
+def headers(settings: Settings) -> dict[str, str]:
+    """What says who asks."""
+    return _TONGUES[settings.llm_dialect].headers(settings.llm_api_key or "")
+
+
 @dataclass(frozen=True)
 class Heard:
     """An answer as it came. `later`: what it says in Retry-After."""
@@ -85,6 +93,8 @@ def post(settings: Settings, model: str, prompt: Prompt) -> Heard:
         raise ConnectionError(f"no connection ({type(error).__name__})") from None
     except (httpx2.UnsupportedProtocol, httpx2.InvalidURL):
         raise ConnectionError("CLORP_LLM_BASE_URL is no address that can be asked") from None
+    except (httpx2.LocalProtocolError, ValueError) as error:  # address, key or proxy, before anything is sent
+        raise ConnectionError(f"the request cannot be made ({type(error).__name__})") from None
     except (httpx2.HTTPError, patience.Unanswered) as error:
         raise TimeoutError(f"no answer ({type(error).__name__})") from None
 
@@ -94,8 +104,8 @@ def _post(settings: Settings, model: str, prompt: Prompt) -> Heard:
     deadline = time.monotonic() + seconds
     request = client().build_request(
         "POST",
-        (settings.llm_base_url or tongue.url).rstrip("/") + tongue.path,
-        headers=tongue.headers(settings.llm_api_key or ""),
+        address(settings) + tongue.path,
+        headers=headers(settings),
         json=tongue.request(model, prompt),
         timeout=seconds,
     )
@@ -109,19 +119,6 @@ def _post(settings: Settings, model: str, prompt: Prompt) -> Heard:
             if len(body) > ANSWER_BYTES_MAX:
                 raise httpx2.DecodingError("the answer does not end", request=request)
     return Heard(response.status_code, bytes(body), response.headers.get("Retry-After", ""))
-
-
-def trouble(settings: Settings) -> str | None:
-    """What keeps the models of these settings from being asked, as far as their server tells for nothing."""
-    tongue = _TONGUES[settings.llm_dialect]
-    url = (settings.llm_base_url or tongue.url).rstrip("/") + "/models"
-    try:
-        answer = client().get(url, headers=tongue.headers(settings.llm_api_key or ""), timeout=LOOK_SECONDS)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        return f"its server cannot be reached ({type(error).__name__})"
-    if answer.status_code in DENIED:
-        return f"its server answers {answer.status_code}: the key is missing or wrong"
-    return None  # not every server lists what it has
 
 
 def read(dialect: Dialect, body: dict[str, Any]) -> Reply:

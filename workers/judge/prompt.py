@@ -51,12 +51,23 @@ _CUT = " […cut here: {left} more characters…]"
 _GONE = "…"  # stands in no mark, so that what is left and right of one never closes up to another
 # What chat templates mark turns with. Nobody needs them in an answer, and some servers obey them in a string.
 _MARK = re.compile(
-    r"<\|[^|<>\n…]{0,40}\|>|<\|\w{1,40}>|<\w{1,40}\|>|<\uff5c[^<>\n…]{0,40}\uff5c>"
+    r"<\|[^|<>\n…]{0,80}\|>|<\|\w{1,40}>|<\w{1,40}\|>|<\uff5c[^<>\n…]{0,80}\uff5c>"
     r"|</?s>|<(?:bos|eos)>|</?think>|</?(?:start|end)_of_turn>|<</?SYS>>"
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
+    r"|<(?:pad|unk|sop|eop|end_of_utterance|fim_\w{1,20}|unused_?\d{1,5}|reserved_\d{1,5}|extra_id_\d{1,5})>"
+    r"|</?(?:tool_call|tool_response|function_calls)>|<(?:start|end)_of_(?:image|audio)>|<seed:\w{1,40}>"
+    r"|<\[\w{1,80}\]>|<role>\w{1,20}</role>|\]~!?b[\][]|\[e~\[|\]<\][^][\n…]{0,40}\[>\["
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MODEL_SETTINGS|gMASK)\]"
+    r"|(?-i:\[/?(?:IMG|IMG_BREAK|IMG_END|THINK|ARGS|CALL_ID|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD)\])"
     r"|^[ \t]{0,8}(?:human|assistant|system|user)[ \t]{0,4}:(?=\s|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+# What makes a vendor's model, or a filter before it, refuse, so that customers can test how they bear it.
+_TRIGGER = re.compile(
+    r"ANTHROPIC_MAGIC_STRING\w*|EICAR-STANDARD-ANTIVIRUS-TEST-FILE|GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL",
+    re.IGNORECASE,
+)
+_JOINERS = "\u200c\u200d"  # Persian and Hindi are misspelt without them, and families fall apart
+_JOINED = ("L", "M", "So", "Sk")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
@@ -125,19 +136,39 @@ SCHEMA: dict[str, Any] = {
 def entry(text: str, task: str) -> str:
     """An entry as a model reads it."""
     # Marks go last: they give talk away, and what was taken out around them may have made new ones.
-    return _cut(text, ENTRY_CHARACTERS, lambda read: _unmarked(without_judge_talk(_seen(read), task).strip()))
+    return _cut(text, ENTRY_CHARACTERS, lambda read: _unmarked(_without_talk(_seen(read), task)))
+
+
+def _without_talk(text: str, task: str) -> str:
+    """Without what talks to a judge; all of it where nothing else is there: it may be what was asked for."""
+    left = without_judge_talk(text, task)
+    return (left if any(map(str.isalnum, left)) else text).strip()
 
 
 def _seen(text: str) -> str:
-    """Without signs that no reader sees: control, zero-width, turning. Whatever ends a line is a newline."""
+    """Without signs that no reader sees: control, zero-width, turning; what joins letters of scripts that
+    need it, or emoji, stays. Whatever ends a line is a newline."""
     if text.isascii() and text.isprintable():
         return text
     lines = "\n".join(text.splitlines())  # U+2028 too, which JSON would leave as it is
-    return "".join(sign for sign in lines if sign in "\n\t" or unicodedata.category(sign) not in _UNSEEN)
+    return "".join(
+        sign
+        for place, sign in enumerate(lines)
+        if sign in "\n\t" or unicodedata.category(sign) not in _UNSEEN or _joins(lines, place)
+    )
+
+
+def _joins(text: str, place: int) -> bool:
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return text[place] in _JOINERS and len(around) == 2 and all(map(_is_joined, around))
+
+
+def _is_joined(sign: str) -> bool:
+    return not sign.isascii() and unicodedata.category(sign).startswith(_JOINED)
 
 
 def _unmarked(text: str) -> str:
-    return _MARK.sub(_GONE, text)
+    return _MARK.sub(_GONE, _TRIGGER.sub(_GONE, text))
 
 
 def _cut(text: str, most: int, clean: Callable[[str], str]) -> str:

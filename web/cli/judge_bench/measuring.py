@@ -21,7 +21,7 @@ from models.panel import Answer, Outcome
 from models.settings import settings
 from web.cli.judge_bench.data import Injection, Rated, sample
 from web.cli.judge_bench.rows import Row
-from workers.judge import asked, dialects, faults, llm, local, measures, packs, panelist, prompt, talk, texts
+from workers.judge import asked, faults, llm, local, measures, packs, panelist, prompt, servers, talk, texts
 from workers.judge.panelist import Decision, Panel
 
 _LOCAL = (asked, faults, local, measures, packs, talk, texts)
@@ -95,7 +95,7 @@ def server(models: Sequence[str]) -> str:
 
 def trouble(models: Sequence[str]) -> str | None:
     """Why these models cannot be asked, as far as that is known beforehand."""
-    return dialects.trouble(settings()) if models else None
+    return servers.trouble(settings(), models) if models else None
 
 
 def planted(question: Question, injections: Sequence[Injection], plants: int, seed: int) -> list[Question]:
