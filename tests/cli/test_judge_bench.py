@@ -1,5 +1,6 @@
 """`clorp judge-bench`: what it measures, what it keeps, and what it refuses."""
 
+import fcntl
 import json
 import os
 import pty
@@ -286,6 +287,54 @@ def test_a_file_of_something_else_is_left_as_it_is(clorp, folder, tmp_path):
         assert (tmp_path / "out").read_text() == content
 
 
+def test_two_runs_do_not_write_to_one_file(clorp, folder, tmp_path):
+    out = tmp_path / "out"
+    command = ["judge-bench", "--data", folder, "--judge", "local", "--out", out]
+    clorp(*command, "--limit", 1)
+    before = out.read_text()
+    with out.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert f"{out}: another judge-bench is writing to it. Wait for its end" in said(clorp(*command), 1)
+    assert out.read_text() == before
+    assert clorp(*command).exit_code == 0
+
+
+def test_a_file_is_held_for_as_long_as_its_run(folder, tmp_path):
+    out = tmp_path / "out"
+    with judging(Script(hangs=True)) as judge:
+        command = [sys.executable, "-m", "web.cli", "judge-bench", "--data", folder, "--judge", "llm"]
+        command += ["--model", "m", "--base-url", judge.url, "--out", out]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
+            until("its heading", lambda: out.exists() and out.read_text().endswith("\n"))
+            second = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            os.kill(first.pid, signal.SIGINT)
+            first.communicate(timeout=10)
+    assert second.returncode == 1
+    assert b"another judge-bench is writing" in second.stderr
+    assert len(out.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("file", 7), ("injection", 1), ("entries", "3"), ("right", 1), ("seconds", "long"), ("seconds", None),
+    ("list", ["x"]), ("agreement", {}),
+])  # fmt: skip
+def test_a_result_that_is_none_is_named(clorp, folder, tmp_path, field, value):
+    out = tmp_path / "out"
+    command = ["judge-bench", "--data", folder, "--judge", "local", "--out", out]
+    clorp(*command, "--limit", 1)
+    heading, row, *rest = map(json.loads, out.read_text().splitlines())
+    written(out, heading, row | {field: value}, *rest)
+    assert f"{out}, line 2: no result ({field}: Input should be" in said(clorp(*command), 1)
+
+
+def test_a_result_that_is_nested_too_deep_is_none(clorp, folder, tmp_path):
+    command = ["judge-bench", "--data", folder, "--judge", "local", "--out", tmp_path / "out"]
+    clorp(*command, "--limit", 1)
+    with (tmp_path / "out").open("a") as file:
+        file.write("[" * 100_000 + "\n")
+    assert "line 4: no result. Name another file" in said(clorp(*command), 1)
+
+
 def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
     out = tmp_path / "out"
     with judging(Script(delay_seconds=0.2)) as judge:
@@ -315,6 +364,9 @@ WRONG = {
     ),
     "submissions.0.score: Input should be a finite": json.dumps(rated(1, float("nan"), 2, 3)),
     "submissions: Value error, all scores are equal": json.dumps(rated(1, 2, 2, 2)),
+    "submissions: List should have at most 50": json.dumps(
+        rated(1, *range(51), texts=[str(n) for n in range(51)])
+    ),
     "submissions: List should have at least 2": json.dumps(rated(1, 2, texts=["a"])),
     "the id 'list-0' stands in line 1, too": json.dumps(rated(0, 1, 2, 3)),
 }

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from models.settings import settings
 from web.cli.judge_bench import chart, data, measuring, report
 from web.cli.judge_bench.data import DataError, File, Injection
 from web.cli.judge_bench.measuring import Away, Question
-from web.cli.judge_bench.rows import Keep, OutError, Row, Run, opened
+from web.cli.judge_bench.rows import Keep, Opened, OutError, Row, Run, opened
 from web.cli.servers import use
 
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
@@ -158,10 +159,14 @@ class _Bench:
         """Ask what is not kept yet; the report of what was wanted.
 
         Raises:
-            OutError: the file is of another run.
+            OutError: the file is of another run, or in use.
             ClickException: the model went away meanwhile.
         """
-        kept, keep = opened(out, run) if out else ([], _forget)
+        nowhere: Opened = nullcontext(([], _forget))
+        with opened(out, run) if out else nowhere as (kept, keep):
+            return self._told(run, kept, keep, out, yes)
+
+    def _told(self, run: Run, kept: list[Row], keep: Keep, out: Path | None, yes: bool) -> report.Report:
         self.rows = {row.key: row for row in kept}
         if kept:
             self.console.print(f"{out} has {len(kept)} results; going on from there", markup=False)

@@ -22,6 +22,8 @@ from pydantic import (
 from models.packs import Pack
 from models.texts import Storable
 
+ENTRIES_MAX = 50  # of a list, as of a drop: each is a ballot, and labels and prompts are made for these
+
 T = TypeVar("T")
 Line = TypeVar("Line", bound="_Line")
 
@@ -61,7 +63,9 @@ class Rated(_Line):
 
     pack: Pack
     prompt: Storable = Field(min_length=1)
-    submissions: Annotated[list[Submission], Field(min_length=2), AfterValidator(_telling)]
+    submissions: Annotated[
+        list[Submission], Field(min_length=2, max_length=ENTRIES_MAX), AfterValidator(_telling)
+    ]
 
     @cached_property
     def best(self) -> list[int]:

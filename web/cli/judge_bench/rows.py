@@ -1,10 +1,14 @@
 """What came of each list, one JSON object a line, so that a run can go on where it stopped."""
 
+import fcntl
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
 
 
 class OutError(ValueError):
@@ -68,7 +72,9 @@ class Row:
 
 
 Keep = Callable[[Row], None]
+Opened = AbstractContextManager[tuple[list[Row], Keep]]
 _STRANGE = "holds something else than results. Name another file with --out."
+_READ = TypeAdapter(Row)
 _FIELDS = {field.name for field in fields(Row)}
 
 
@@ -98,31 +104,49 @@ _NAMES = {
 }
 
 
-def opened(path: Path, run: Run) -> tuple[list[Row], Keep]:
+@contextmanager
+def opened(path: Path, run: Run) -> Iterator[tuple[list[Row], Keep]]:
     """The results that a file has already, and what appends another one. It may be new.
 
     Raises:
-        OutError: it is of another run, or holds something else.
+        OutError: it is of another run, another one is writing to it, or it holds something else.
     """
     try:
-        told = path.read_bytes() if path.exists() else b""
-        whole = told[: told.rfind(b"\n") + 1]  # a line that broke off with its process is asked again
-        if told and not whole:
-            raise OutError(f"{path} {_STRANGE}")
-        kept = _kept(path, whole, run)
-        if len(whole) < len(told):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        if not whole:
-            _append(path, {"run": asdict(run)})
+        file = path.open("a+b")
     except OSError as error:
         raise OutError(f"{path}: cannot be written ({error.strerror})") from None
-    return kept, lambda row: _append(path, asdict(row))
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kept = _begun(path, file, run)
+        except BlockingIOError:
+            raise OutError(
+                f"{path}: another judge-bench is writing to it. Wait for its end, or name another file "
+                "with --out."
+            ) from None
+        except OSError as error:
+            raise OutError(f"{path}: cannot be written ({error.strerror})") from None
+        yield kept, lambda row: _append(file, asdict(row))
 
 
-def _append(path: Path, document: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document) + "\n")
+def _begun(path: Path, file: BinaryIO, run: Run) -> list[Row]:
+    """The rows that are there, below a heading that is there from now on."""
+    file.seek(0)
+    told = file.read()
+    whole = told[: told.rfind(b"\n") + 1]  # a line that broke off with its process is asked again
+    if told and not whole:
+        raise OutError(f"{path} {_STRANGE}")
+    kept = _kept(path, whole, run)
+    if len(whole) < len(told):
+        file.truncate(len(whole))
+    if not whole:
+        _append(file, {"run": asdict(run)})
+    return kept
+
+
+def _append(file: BinaryIO, document: dict[str, Any]) -> None:
+    file.write(json.dumps(document).encode() + b"\n")
+    file.flush()
 
 
 def _kept(path: Path, told: bytes, run: Run) -> list[Row]:
@@ -142,7 +166,7 @@ def _kept(path: Path, told: bytes, run: Run) -> list[Row]:
 def _document(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise OutError(f"{path}, line {number}: no result. Name another file with --out.")
@@ -150,6 +174,11 @@ def _document(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _row(path: Path, number: int, document: dict[str, Any]) -> Row:
-    if document.keys() != _FIELDS:
-        raise OutError(f"{path}, line {number}: no result. Name another file with --out.")
-    return Row(**document)
+    try:
+        if document.keys() == _FIELDS:
+            return _READ.validate_json(json.dumps(document), strict=True)
+        wrong = ""
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        wrong = f" ({'.'.join(map(str, first['loc']))}: {first['msg']})"
+    raise OutError(f"{path}, line {number}: no result{wrong}. Name another file with --out.")
