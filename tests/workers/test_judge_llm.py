@@ -6,9 +6,11 @@ import re
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx2
 import pytest
@@ -278,6 +280,52 @@ def test_whatever_json_a_server_sends_is_read_or_refused(dialect, body):
 def test_whatever_a_model_says_is_a_verdict_or_is_told_to_be_none(said):
     with pytest.raises(dialects.Malformed):
         llm.opinions_of(said, BRIEF)
+
+
+GRADED = '[{"label": "AK", "flaw": "x", "grade": "A"}, {"label": "QX", "flaw": "x", "grade": "B"}]'
+TWICE = [
+    f'{{"entries": {GRADED}, "ranking": ["AK", "QX"], "ranking": ["QX", "AK"]}}',
+    f'{{"entries": [], "ranking": ["AK", "QX"], "entries": {GRADED}}}',
+    '{"ranking": ["AK", "QX"], "entries": [{"label": "AK", "flaw": "x", "grade": "A", "grade": "F"}, '
+    '{"label": "QX", "flaw": "x", "grade": "B"}]}',
+]
+
+
+@both
+@pytest.mark.parametrize("said", TWICE)
+def test_an_answer_that_says_something_twice_says_nothing(dialect, said):
+    chat = {"message": {"content": said}}
+    bodies = {
+        "openai": json.dumps({"choices": [chat], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}),
+        "anthropic": '{"content": [{"type": "tool_use", "name": "verdict", "input": SAID}], '
+        '"usage": {"input_tokens": 7, "output_tokens": 5}}'.replace("SAID", said),
+    }
+    two = Brief(TASK, "wild", BRIEF.candidates[:2])
+    with saying(bodies[dialect]) as url, asking(url, dialect=dialect):
+        answer = ask(brief=two)
+    assert (answer.outcome, answer.trouble) == ("invalid", "no ballot: a key stands twice in an object of it")
+    assert (answer.input_tokens, answer.output_tokens) == (7, 5)
+
+
+@contextmanager
+def saying(body: str) -> Iterator[str]:
+    """A server that answers this to whatever it is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+        thread.join()
 
 
 def test_the_scripted_server_answers_only_proper_questions(scripted):

@@ -83,8 +83,8 @@ def _read(brief: Brief, body: bytes, raw: str) -> Answer:
     dialect = settings().llm_dialect
     said: Any = None
     try:
-        said = json.loads(body)
-        reply = dialects.read(dialect, said)
+        said = json.loads(body)  # kept for its tokens, whatever else is wrong with it
+        reply = dialects.read(dialect, json.loads(body, object_pairs_hook=_once))
         opinions = opinions_of(_storable(reply.text), brief)
     except Refused as error:
         heard = Answer("refused", raw=raw, trouble=_line(f"it refused: {error}", TROUBLE_CHARACTERS))
@@ -104,7 +104,8 @@ def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
     """
     try:
         # Half a surrogate pair, which JSON can spell out, is no reason to lose a ballot.
-        said = json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace")
+        told = json.loads(text, object_pairs_hook=_once)
+        said = json.dumps(told, ensure_ascii=False).encode(errors="replace")
         verdict = _Verdict.model_validate_json(said)
     except json.JSONDecodeError:
         raise Malformed("it is not JSON") from None
@@ -123,6 +124,14 @@ def opinions_of(text: str, brief: Brief) -> dict[str, Opinion]:
         )
         for remark in verdict.entries
     }
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that stands twice in it nobody could say which one was meant."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise Malformed("a key stands twice in an object of it")
+    return told
 
 
 def _flaw(told: str) -> str:
