@@ -109,6 +109,24 @@ def test_files_are_in_the_input_and_what_the_judge_read_of_them_is_not_here(by, 
     assert any("files" in why for why in unknown(document))
 
 
+def test_a_reason_that_quotes_a_file_makes_no_right_receipt_wrong(by, monkeypatch):
+    sender, worker = person(200), person()
+    rivers = "The Rhine, the Danube, the Volga, the Loire and the Po"
+    with models(monkeypatch, "agrees"):
+        job_id = post(sender)
+        submit(worker, job_id, "See the file", files=[bring(worker, rivers.encode())])
+        submit(person(), job_id, rivers)
+        end_window(job_id)
+        assert drive(job_id) == "verified"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert document["sound"]
+    results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
+    assert (results["ballot 0", "places and grades"], results["ballot 0", "reasons"]) == (
+        "verified",
+        "unknown",
+    )
+
+
 def test_who_did_not_pay_verifies_the_verdict_and_no_entry(by):
     sender, worker = person(100), person()
     job_id = post(sender, min_grade="S")

@@ -165,15 +165,22 @@ def _by_model(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
     else:
         written = prompt.write(brief, UUID(ballot["call_id"]).hex)
         yield same(about, "request", ballot["prompt_sha256"], written.hash)
-    yield from _said(ballot, brief)
+    yield from _said(case, ballot, brief)
     yield unknown(about, "what the model said", f"needs the model {ballot['model']}")
 
 
-def _said(ballot: Json, brief: Brief) -> Iterator[Finding]:
-    """The votes, out of what the model said."""
+def _said(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
+    """The votes, out of what the model said. Whether a reason quotes a file cannot be seen from here."""
     about, raw = f"ballot {ballot['k']}", ballot["raw"] or ""
     try:
-        yield from _opinions(ballot, llm.opinions_of(raw, brief))
+        opinions = llm.opinions_of(raw, brief)
+        if case.with_files:
+            told = {label: vote[:2] for label, vote in _votes(ballot).items()}
+            found = {label: [o.place, o.grade] for label, o in sorted(opinions.items())}
+            yield same(about, "places and grades", told, found)
+            yield unknown(about, "reasons", FILES)
+        else:
+            yield from _opinions(ballot, opinions)
     except Malformed as wrong:
         if len(raw) == RAW_MAX:
             yield unknown(about, "votes", f"only {RAW_MAX} characters of what the model said were kept")
