@@ -9,7 +9,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from models import ids
@@ -96,12 +96,18 @@ def of_entry(session: Session, submission_id: UUID) -> list[Upload]:
     return _files(session, Attachment.submission_id == submission_id)
 
 
+_OF_JOB = (
+    select(Attachment, Upload)
+    .join(Upload, Attachment.upload_id == Upload.id)
+    .where(Attachment.job_id == bindparam("job"))
+    .order_by(Attachment.position)
+)
+
+
 def of_entries(session: Session, job_id: UUID) -> dict[UUID, list[Upload]]:
     """The files of every entry of a drop, by the entry."""
-    query = select(Attachment, Upload).join(Upload, Attachment.upload_id == Upload.id)
-    query = query.where(Attachment.job_id == job_id)
     found: dict[UUID, list[Upload]] = defaultdict(list)
-    for place, file in session.execute(query.order_by(Attachment.position)):
+    for place, file in session.execute(_OF_JOB, {"job": job_id}):
         if place.submission_id:
             found[place.submission_id].append(file)
     return found

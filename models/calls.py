@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, func, insert, select, text, update
+from sqlalchemy import BigInteger, Interval, and_, bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from models import locks
@@ -28,6 +28,15 @@ ANSWER_TOKENS, REMARK_TOKENS = 300, 120
 # Past the ORM and made once: they run for every call.
 _CALLS = Base.metadata.tables["calls"]
 _KEPT = "outcome trouble prompt_hash raw input_tokens output_tokens milliseconds".split()
+_OF_JOB = select(
+    _CALLS.c.k,
+    _CALLS.c.model,
+    _CALLS.c.outcome,
+    and_(
+        _CALLS.c.outcome.is_(None),
+        _CALLS.c.begun_at > func.clock_timestamp() - bindparam("lease", type_=Interval),
+    ).label("running"),
+).where(_CALLS.c.job_id == bindparam("job"))
 _START = insert(_CALLS).values(begun_at=func.clock_timestamp())
 _FINISH = (
     update(_CALLS)
@@ -57,9 +66,8 @@ def lease() -> timedelta:
 
 def of_job(session: Session, job_id: UUID) -> list[Asked]:
     """All calls for a drop."""
-    running = Call.outcome.is_(None) & (Call.begun_at > func.clock_timestamp() - lease())
-    query = select(Call.k, Call.model, Call.outcome, running.label("running")).where(Call.job_id == job_id)
-    return [Asked(row.k, row.model, row.outcome, row.running) for row in session.execute(query)]
+    found = session.execute(_OF_JOB, {"job": job_id, "lease": lease()})
+    return [Asked(row.k, row.model, row.outcome, row.running) for row in found]
 
 
 def estimate(brief: Brief, with_files: int = 0) -> int:

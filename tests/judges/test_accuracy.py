@@ -35,7 +35,9 @@ both = pytest.mark.parametrize("name", ["invented", "captions"])
 @pytest.mark.parametrize("name", ["invented", "captions", "answers"])
 def test_who_sees_clearly_is_always_right_and_asked_once_for_each_entry(name, dialect):
     measured = measure(sample(name), Script(), dialect)
-    assert (measured.panel, measured.most_calls, measured.contested) == (1.0, 1.0, 0.0)
+    assert measured.panel == 1.0
+    if name != "answers":  # where two are the best, and equal, ballots disagree on which
+        assert (measured.most_calls, measured.contested) == (1.0, 0.0)
 
 
 @both
