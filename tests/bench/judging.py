@@ -76,6 +76,11 @@ def _print(system: System, calls: int) -> None:
     verified = _one("SELECT count(*) FROM jobs WHERE status = 'verified'")
     flight = _one("SELECT extract(epoch FROM sum(ended_at - begun_at)) FROM calls")
     print(f"{verified} drops verified {seconds:.1f} s after their windows ended, {calls} calls made")
+    first, begun, ended = (
+        _one(f"SELECT extract(epoch FROM {what} - (SELECT max(window_closes_at) FROM jobs)) FROM calls")
+        for what in ("min(begun_at)", "max(begun_at)", "max(ended_at)")
+    )
+    print(f"calls begun {first:.1f} to {begun:.1f} s after that, the last one ended after {ended:.1f} s")
     print(f"calls under way on average: {float(flight) / float(seconds):.0f}")
     print(f"most memory of the judge worker: {_peak_mib(system.pid):.0f} MiB")
 
