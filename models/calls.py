@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models import locks
 from models.grades import Brief
 from models.ids import uuid7
-from models.panel import Answer, Asked
+from models.panel import ANSWER_TOKENS, REMARK_TOKENS, TEXT_MAX, Answer, Asked
 from models.schema import Attachment, Base, Call
 from models.settings import settings
 
@@ -20,10 +20,8 @@ GRACE = timedelta(seconds=10)
 
 # What a call may cost is estimated before it is made, rather too high: there is no tokenizer here.
 CHARACTERS_PER_TOKEN = 3  # of ASCII, as JSON writes it; any other is a token of its own
-CHARACTERS_MAX = 8_000  # that a model gets to read of the task, and of each entry with its files
 INSTRUCTIONS_TOKENS = 1_000
 FRAME_TOKENS = 20  # of a text: label, quotation marks, what says that it was cut
-ANSWER_TOKENS, REMARK_TOKENS = 300, 120
 
 # Past the ORM and made once: they run for every call.
 _CALLS = Base.metadata.tables["calls"]
@@ -76,20 +74,20 @@ def estimate(brief: Brief, with_files: int = 0) -> int:
     `with_files`: how many of the entries have files, which are not in the brief and in any script.
     """
     texts = [brief.prompt, *(candidate.text for candidate in brief.candidates)]
-    read = INSTRUCTIONS_TOKENS + sum(map(_tokens, texts)) + with_files * CHARACTERS_MAX
+    read = INSTRUCTIONS_TOKENS + sum(map(_tokens, texts)) + with_files * TEXT_MAX
     return microcents(read, ANSWER_TOKENS + REMARK_TOKENS * len(brief.candidates))
 
 
 def _tokens(text: str) -> int:
     """How many tokens a text may be at most, more or less."""
-    written = json.dumps(text[:CHARACTERS_MAX], ensure_ascii=False)
+    written = json.dumps(text[:TEXT_MAX], ensure_ascii=False)
     ascii_ = len(written.encode("ascii", "ignore"))
     return FRAME_TOKENS + len(written) - ascii_ + ascii_ // CHARACTERS_PER_TOKEN
 
 
 def _likely(session: Session, job_id: UUID, brief: Brief) -> int:
     """The estimate of a call for a drop, with what hangs on its entries."""
-    if not microcents(10**6, 10**6):
+    if not settings().priced:
         return 0
     entries = func.count(Attachment.submission_id.distinct())
     return estimate(brief, session.scalar(select(entries).where(Attachment.job_id == job_id)) or 0)
@@ -104,10 +102,11 @@ def microcents(input_tokens: int, output_tokens: int) -> int:
 
 def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
     """Whether one more call about this stays below the caps of the drop and of the day."""
+    return _within_caps(session, job_id, _likely(session, job_id, brief))
+
+
+def _within_caps(session: Session, job_id: UUID, cost: int) -> bool:
     caps = settings()
-    if caps.llm_cents_per_drop_max is None and caps.llm_cents_per_day_max is None:
-        return True
-    cost = _likely(session, job_id, brief)
     if caps.llm_cents_per_drop_max is not None:
         spent = session.scalar(select(func.sum(Call.microcents)).where(Call.job_id == job_id)) or 0
         if spent + cost > caps.llm_cents_per_drop_max * 1e6:
@@ -119,10 +118,15 @@ def affordable(session: Session, job_id: UUID, brief: Brief) -> bool:
     return True
 
 
-def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun:
-    """Note a call that is about to be made. The drop is locked, so that its calls can be counted."""
-    call = Begun(uuid7(), model, tried)
+def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, tried: int) -> Begun | None:
+    """Note a call that is about to be made, if the caps allow it.
+
+    The drop is locked, so that its calls can be counted.
+    """
     likely = _likely(session, job_id, brief)
+    if not _within_caps(session, job_id, likely):
+        return None
+    call = Begun(uuid7(), model, tried)
     row = {"id": call.id, "job_id": job_id, "k": k, "model": model, "microcents": likely}
     session.execute(_START, row)
     return call
@@ -130,6 +134,8 @@ def start(session: Session, job_id: UUID, k: int, model: str, brief: Brief, trie
 
 def finish(session: Session, call_id: UUID, answer: Answer) -> None:
     """Note how a call ended, once. Where nothing tells what it cost, the estimate stays."""
-    cost = microcents(answer.input_tokens, answer.output_tokens) if answer.charged else 0
+    cost: int | None = 0
+    if answer.charged:
+        cost = microcents(answer.input_tokens, answer.output_tokens) or None
     told = {name: getattr(answer, name) for name in _KEPT}
-    session.execute(_FINISH, {**told, "call": call_id, "cost": cost or None if answer.charged else 0})
+    session.execute(_FINISH, {**told, "call": call_id, "cost": cost})

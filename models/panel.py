@@ -23,6 +23,8 @@ FREE: frozenset[Outcome | None] = frozenset({"limited", "failed"})  # nothing wa
 TRIES = 3  # of one model for one ballot
 ROUNDS = 2  # n ballots each: a drop is never charged for more than 2 n calls
 RAW_MAX = 20_000  # characters kept of what came back
+TEXT_MAX = 8_000  # characters a model reads of the task, and of each entry with its files
+ANSWER_TOKENS, REMARK_TOKENS = 300, 120  # of an answer at most: by itself, and for each entry
 # A drop that was handed out so often without an end is decided offline: it is never stuck. Where no model was
 # asked for it so far, its messages only wait for their turn behind others.
 PATIENCE, PATIENCE_UNASKED = 6, 60

@@ -280,12 +280,17 @@ class Settings(BaseSettings):
         if self.judge == "llm" and not self.llm_model:
             raise ValueError("CLORP_JUDGE is llm: set CLORP_LLM_MODEL to the model to be asked")
         capped = self.llm_cents_per_drop_max or self.llm_cents_per_day_max
-        if capped and not (self.llm_input_cents_per_million or self.llm_output_cents_per_million):
+        if capped and not self.priced:
             raise ValueError(
                 "a cap on cents wants prices: set CLORP_LLM_INPUT_CENTS_PER_MILLION and "
                 "CLORP_LLM_OUTPUT_CENTS_PER_MILLION"
             )
         return self
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is known what a model costs."""
+        return bool(self.llm_input_cents_per_million or self.llm_output_cents_per_million)
 
     @property
     def ballots_at_once(self) -> int:

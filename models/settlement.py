@@ -122,13 +122,17 @@ def hand_out(session: Session, job_id: UUID) -> list[int] | None:
     Models take their time: the sweep gives them as long as a call may take, and after so many times in vain
     the local judge has the rest.
     """
-    if settings().models and ballots_missing(session, job_id):
-        drop = lifecycle.lock(session, job_id)
-        if _given_up(session, drop):
-            drop.panel = "local"
-        elif drop.panel != "local":
-            drop.due_at = db.now(session) + calls.lease()
-    return ballots_missing(session, job_id)
+    if not settings().models:
+        return ballots_missing(session, job_id)
+    drop = lifecycle.lock(session, job_id)  # before a look: what is decided meanwhile owes something else
+    missing = ballots_missing(session, job_id)
+    if not missing or drop.panel == "local":
+        return missing
+    if _given_up(session, drop):
+        drop.panel = "local"
+        return ballots_missing(session, job_id)
+    drop.due_at = db.now(session) + calls.lease()
+    return missing
 
 
 def _given_up(session: Session, drop: Drop) -> bool:
@@ -193,8 +197,6 @@ def _call(session: Session, drop: Judged, k: int, brief: Brief) -> calls.Begun |
     entries, models = len(brief.candidates), settings().models
     model, so_far = panel.model(drop.panel, k, entries, models), calls.of_job(session, drop.id)
     if model is None or not panel.is_open(drop.panel, k, entries, models, so_far):
-        return None
-    if not calls.affordable(session, drop.id, brief):
         return None
     tried = sum(call.k == k and call.model == model for call in so_far)
     return calls.start(session, drop.id, k, model, brief, tried)

@@ -39,8 +39,8 @@ class Results(RedisBackend):
 
     @staticmethod
     def _count(mark: Callable[..., None], task_id: str, *args: Any, **kwargs: Any) -> None:
-        """In a pool of threads an error from here is the end of the thread's work, not of its message: that
-        stays in work for good, and the worker takes one message fewer at a time until it takes none.
+        """The task is done, whether or not Redis hears of it: Celery would count it as one that failed, in
+        Redis again, and what that raises ends a thread and keeps the place of its message.
         """
         try:
             mark(task_id, *args, **kwargs)

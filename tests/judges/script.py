@@ -54,6 +54,7 @@ class Script:
     flaw: str = "It could be sharper."
     seed: int = 0
     lists: tuple[str, ...] = ()  # at `/v1/models`
+    owner: str = ""  # of these
     knows_as: tuple[str, ...] = ()  # further names of models, which it does not list
 
     def knows(self, list_: dict[str, Any]) -> None:

@@ -127,12 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/stats":
             self._send(200, self.server.stats.as_json())
         elif self.path.partition("?")[0] == "/v1/models":
-            allowed, listed = self._allowed(), [{"id": model} for model in self.server.script.lists]
+            allowed, listed = self._allowed(), self._listed()
             self._send(200 if allowed else 401, {"data": listed} if allowed else {})
         elif (model := self.path.removeprefix("/v1/models/")) in self.server.script.knows_as:
             self._send(200, {"id": model})
         else:
             self._send(404, {"error": "nothing here"})
+
+    def _listed(self) -> list[dict[str, str]]:
+        script = self.server.script
+        return [{"id": model, "owned_by": script.owner} for model in script.lists]
 
     def do_POST(self) -> None:
         """One question."""

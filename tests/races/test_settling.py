@@ -11,7 +11,7 @@ from sqlalchemy import text
 from models import db, lifecycle, settlement
 from models.errors import WindowClosed
 from models.states import Status
-from tests.models.stages import PRICE, answer, cancel, cast_all, close, drop_in, pay, rank, settled, sql
+from tests.models.stages import PRICE, answer, cancel, cast, cast_all, close, drop_in, pay, rank, settled, sql
 from tests.races.outcomes import outcomes
 from tests.support import (
     Person,
@@ -27,6 +27,7 @@ from tests.support import (
     submit,
     violations,
 )
+from tests.workers.processes import until
 
 CROWD = 50
 BLOCKED = """SELECT count(*) FROM pg_stat_activity
@@ -218,3 +219,24 @@ def test_sweeps_that_carry_out_what_they_hand_out_end_every_drop_once():
     assert Counter(map(status, drops)) == {Status.FAILED: 10, Status.VERIFIED: 20}
     assert balance(sender) == 10 * PRICE
     assert violations() == []
+
+
+def test_a_drop_that_is_decided_meanwhile_is_not_made_to_wait_for_models(settle):
+    """Else its payout, were the message for it lost, would be as late as a call may take."""
+    job_id = drop_in(Status.OPEN)
+    for body in "abc":
+        submit(person(), job_id, body)
+    let_time_pass(job_id)
+    close(job_id)
+    cast(job_id, 0)
+    cast(job_id, 1)
+    with ThreadPoolExecutor() as pool:
+        with db.transaction() as session:
+            assert settlement.rank(session, job_id) is Status.COMPLETED
+            session.flush()
+            settle(judge="llm", llm_model="m")
+            handed_out = pool.submit(db.retried, partial(settlement.hand_out, job_id=job_id))
+            until("a lock to be waited for", lambda: sql(BLOCKED) == [(1,)])
+        assert handed_out.result(10) is None
+    [(left,)] = sql("SELECT due_at - clock_timestamp() FROM jobs WHERE id = :id", id=job_id)
+    assert left <= lifecycle.HANDOFF

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.grades import Brief, Candidate
 from models.packs import PACKS
+from models.panel import TEXT_MAX
 from workers.judge import prompt
 from workers.judge.rubrics import RUBRICS
 
@@ -212,8 +213,8 @@ def test_joiners_stay_where_scripts_need_them(text, read):
 
 
 @pytest.mark.parametrize(("most", "of"), [
-    (prompt.ENTRY_CHARACTERS, lambda text: prompt.entry(text, "")),
-    (prompt.TASK_CHARACTERS, lambda text: rows_of(brief(text, "x"))[0]["task"]),
+    (TEXT_MAX, lambda text: prompt.entry(text, "")),
+    (TEXT_MAX, lambda text: rows_of(brief(text, "x"))[0]["task"]),
 ])  # fmt: skip
 def test_what_is_too_long_is_cut_and_says_so(most, of):
     assert of("y" * most) == "y" * most
@@ -226,7 +227,7 @@ def test_what_is_too_long_is_cut_and_says_so(most, of):
 )
 def test_a_prompt_stays_below_its_measure(number, sign):
     written = prompt.write(brief(sign * number * 10, *[sign * number * 10] * 5), NONCE)
-    assert len(json.dumps(written.user)) < 2 * 6 * (prompt.ENTRY_CHARACTERS + 200)
+    assert len(json.dumps(written.user)) < 2 * 6 * (TEXT_MAX + 200)
 
 
 def test_each_pack_has_a_rubric_and_it_is_told():

@@ -61,12 +61,16 @@ def test_after_three_tries_it_is_left(judge: Judge, job_id: UUID):
     assert sql("SELECT count(*) FROM ballots") == [(0,)]
 
 
-def test_secrets_of_a_drop_are_never_told_to_a_model(judge: Judge, job_id: UUID):
+def test_secrets_of_a_drop_are_never_told_to_a_model(judge: Judge, database):
+    job_id = post(person(100), env_vars={"TOKEN": "canary-1"})
+    submit(person(), job_id, "entry 0")
+    let_time_pass(job_id)
+    close_window(job_id)
     tasks.ballot(str(job_id), 0)
     told = str(judge.stats.told)
     names = [row.name for row in sql("SELECT name FROM users")]
     assert "entry 0" in told
-    assert not any(name in told for name in names)
+    assert not any(name in told for name in [*names, "TOKEN", "canary-1"])
 
 
 def test_an_answer_outlives_a_database_that_is_away_for_a_moment(judge: Judge, job_id: UUID, monkeypatch):

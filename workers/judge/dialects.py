@@ -34,15 +34,6 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a model said: JSON as text, and how many tokens it read and wrote."""
-
-    text: str
-    input_tokens: int
-    output_tokens: int
-
-
-@dataclass(frozen=True)
 class _Tongue:
     url: str  # where nothing else is set
     path: str
@@ -121,19 +112,17 @@ def _post(settings: Settings, model: str, prompt: Prompt) -> Heard:
     return Heard(response.status_code, bytes(body), response.headers.get("Retry-After", ""))
 
 
-def read(dialect: Dialect, body: dict[str, Any]) -> Reply:
-    """What a 200 says.
+def read(dialect: Dialect, body: dict[str, Any]) -> str:
+    """What a 200 says: JSON, as text.
 
     Raises:
         Refused: the model declined.
         Malformed: it is not what this dialect answers, or it breaks off.
     """
-    tongue = _TONGUES[dialect]
     try:
-        text = tongue.text(body)
+        return _TONGUES[dialect].text(body)
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Malformed("not what this dialect answers") from None
-    return Reply(text, *tokens(dialect, body))
 
 
 def tokens(dialect: Dialect, body: object) -> tuple[int, int]:

@@ -4,7 +4,6 @@ A call never raises: whatever a model or the way to it does is an outcome, which
 """
 
 import json
-import logging
 import random
 import time
 import unicodedata
@@ -21,8 +20,6 @@ from models.settings import settings
 from workers.judge import dialects, prompt
 from workers.judge.dialects import Malformed, Refused
 from workers.judge.discretion import discreet
-
-logger = logging.getLogger(__name__)
 
 NAME = "llm/1"
 OK, LIMITED = 200, 429
@@ -84,14 +81,14 @@ def _read(brief: Brief, body: bytes, raw: str) -> Answer:
     said: Any = None
     try:
         said = json.loads(body)  # kept for its tokens, whatever else is wrong with it
-        reply = dialects.read(dialect, json.loads(body, object_pairs_hook=_once))
-        opinions = opinions_of(_storable(reply.text), brief)
+        text = _storable(dialects.read(dialect, json.loads(body, object_pairs_hook=_once)))
+        opinions = opinions_of(text, brief)
     except Refused as error:
         heard = Answer("refused", raw=raw, trouble=_line(f"it refused: {error}", TROUBLE_CHARACTERS))
     except (Malformed, ValueError, RecursionError) as error:
         heard = Answer("invalid", raw=raw, trouble=_line(f"no ballot: {error}", TROUBLE_CHARACTERS))
     else:
-        heard = Answer("answered", opinions, raw=_storable(reply.text)[:RAW_MAX])
+        heard = Answer("answered", opinions, raw=text[:RAW_MAX])
     read, written = dialects.tokens(dialect, said)
     return replace(heard, input_tokens=read, output_tokens=written)
 

@@ -14,14 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from models.grades import GRADES, Brief
+from models.panel import ANSWER_TOKENS, REMARK_TOKENS, TEXT_MAX
 from workers.judge.rubrics import RUBRICS
 from workers.judge.talk import without_judge_talk
 
-ENTRY_CHARACTERS = 8_000  # of an entry; five of them and the task are some 12,000 tokens
-TASK_CHARACTERS = 8_000
 FLAW_CHARACTERS = 160
-SPOKEN_TOKENS = 300  # of an answer, apart from what is said of each entry
-ENTRY_TOKENS = 120
 
 _SYSTEM = """\
 You judge a contest. Somebody posted a task; several anonymous contestants answered it. Rank their \
@@ -88,7 +85,7 @@ class Prompt:
 def write(brief: Brief, nonce: str) -> Prompt:
     """The prompt of one call. `nonce`: letters and digits that nobody knew when the entries were written."""
     labels = [candidate.label for candidate in brief.candidates]
-    task = _cut(brief.prompt, TASK_CHARACTERS, lambda read: _unmarked(_seen(read)))
+    task = _cut(brief.prompt, TEXT_MAX, lambda read: _unmarked(_seen(read)))
     lines = [
         f"BEGIN {nonce}",
         json.dumps({"task": task}, ensure_ascii=False),
@@ -102,7 +99,7 @@ def write(brief: Brief, nonce: str) -> Prompt:
     return Prompt(
         system=_SYSTEM.format(rubric=RUBRICS[brief.pack], nonce=nonce, flaw=FLAW_CHARACTERS),
         user="\n".join(lines),
-        output_tokens=SPOKEN_TOKENS + ENTRY_TOKENS * len(labels),
+        output_tokens=ANSWER_TOKENS + REMARK_TOKENS * len(labels),
     )
 
 
@@ -136,7 +133,7 @@ SCHEMA: dict[str, Any] = {
 def entry(text: str, task: str) -> str:
     """An entry as a model reads it."""
     # Marks go last: they give talk away, and what was taken out around them may have made new ones.
-    return _cut(text, ENTRY_CHARACTERS, lambda read: _unmarked(_without_talk(_seen(read), task)))
+    return _cut(text, TEXT_MAX, lambda read: _unmarked(_without_talk(_seen(read), task)))
 
 
 def _without_talk(text: str, task: str) -> str:

@@ -47,6 +47,8 @@ def _seen(settings: Settings, models: Sequence[str], answer: httpx2.Response) ->
     if status != OK and status not in LISTS_NOTHING:
         return Look(False, f"its server answers {status}")
     listed = _ids(answer) if status == OK else None
+    if listed and len(listed) == 1 and _of_llama_cpp(answer):
+        return Look(True, "its server answers, and serves its one model under any name")
     if not listed:
         return Look(True, "its server answers, and lists no models: whether it has these is not known")
     missing = [model for model in models if model not in listed and not _known(settings, model)]
@@ -68,6 +70,11 @@ def _ids(answer: httpx2.Response) -> set[str] | None:
         return {str(row["id"]) for row in rows}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _of_llama_cpp(answer: httpx2.Response) -> bool:
+    """Whether the list is one of llama.cpp, which calls its model by a file and never looks at the name."""
+    return any(row.get("owned_by") == "llamacpp" for row in answer.json()["data"])
 
 
 def _known(settings: Settings, model: str) -> bool:

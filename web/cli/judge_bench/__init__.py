@@ -184,9 +184,8 @@ class _Bench:
             raise click.ClickException(
                 f"The model does not answer any more: {error}. {_how_to_go_on(out, len(self.rows))}"
             ) from None
-        prices = settings().llm_input_cents_per_million or settings().llm_output_cents_per_million
         wanted = [self.rows[question.key] for question in chain(self.plain, spoilt)]
-        return report.of(run, bool(prices), wanted)
+        return report.of(run, settings().priced, wanted)
 
     def _announce(self, yes: bool) -> None:
         """Say what the models are about to be asked; where somebody sits there, ask whether they may be."""

@@ -20,6 +20,7 @@ from web.cli.torture import window
 from web.cli.torture.target import Target
 from web.cli.up import celery_command, worker_command
 from workers.judge import unruly
+from workers.supervisor import die_with_parent
 
 Heal = Callable[[], object]
 
@@ -168,6 +169,7 @@ def _run_beside(command: list[str], target: Target, env: dict[str, str] | None =
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=die_with_parent(signal.SIGKILL),  # a run that is killed cannot heal
     )
 
     def end() -> None:
