@@ -24,6 +24,7 @@ from models.errors import (
 )
 from models.schema import Claim, Drop, Submission
 from models.settings import settings
+from models.slots import Competitor
 from models.states import Status
 from models.texts import NOT_BLANK, Storable
 
@@ -55,13 +56,15 @@ class Entry(BaseModel):
 def claim(session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None = None) -> Claim:
     """Take a slot, or refresh the one already held, for `CLORP_CLAIM_TTL_SECONDS`.
 
+    A refresh that names no agent leaves the one that competes.
+
     Raises:
         NotFound: no such drop, or not paid for yet.
         OwnDrop, AgentNotYours: not the caller's to do.
         DropNotOpen, WindowClosed, CancellationRequested, ArenaFull: too late.
         TooManyOpenClaims, ClaimCooldown: too much.
     """
-    drop, at, agent = _enter(session, user_id, job_id, agent_id)
+    drop, at, competitor = _enter(session, user_id, job_id, agent_id)
     if drop.status is not Status.OPEN:
         raise DropNotOpen(job_status=drop.status)
     if at >= _closes(drop):
@@ -74,14 +77,18 @@ def claim(session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None =
         raise CancellationRequested
     expires_at = min(at + timedelta(seconds=settings().claim_ttl_seconds), _closes(drop))
     if mine:
-        mine.expires_at, mine.agent_id = expires_at, agent
+        mine.expires_at = expires_at
+        if competitor.named:
+            mine.agent_id, mine.agent_named = competitor.agent_id, True
         return mine
     _require_pace(session, user_id, at)
-    return slots.take(session, drop, user_id, agent, expires_at)
+    return slots.take(session, drop, competitor, at, expires_at)
 
 
-def release(session: Session, user_id: UUID, job_id: UUID) -> Drop:
-    """Give a slot back. In time that is no no-show; a scheduled cancel may end the drop with it.
+def release(session: Session, user_id: UUID, job_id: UUID) -> tuple[Claim, Drop]:
+    """Give a slot back; a scheduled cancel may end the drop with it.
+
+    Within half of the claim's first time that is free, later it is a no-show: see `is_no_show`.
 
     Raises:
         NotFound: no such drop, or the caller holds no slot of it.
@@ -99,11 +106,21 @@ def release(session: Session, user_id: UUID, job_id: UUID) -> Drop:
         raise AlreadySubmitted
     if drop.status is not Status.OPEN or at >= _closes(drop):
         raise DropNotOpen(job_status=drop.status)
-    mine.state = "released"
-    events.tell(session, "claim.released", job_id, agent_id=str(mine.agent_id))
+    mine.state, mine.released_at = "released", at
+    events.tell(session, "claim.released", job_id, mine.agent_id)
     session.flush()
     settlement.settle_window(session, drop, at)
-    return drop
+    return mine, drop
+
+
+def is_no_show(claim: Claim, drop: Drop) -> bool:
+    """Return whether a released claim counts as a no-show.
+
+    A slot that is held for long and released at the last moment keeps everybody else out, as one that runs
+    out does. Under a scheduled cancel an entry is no longer expected.
+    """
+    assert claim.released_at is not None
+    return claim.released_at > claim.release_free_until and not drop.cancel_requested_at
 
 
 def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple[Submission, Drop]:
@@ -117,7 +134,7 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
     """
     if not entry.text.strip() and not entry.files:
         raise Invalid("An entry needs text or files.", errors=[{"field": "text", "message": "is missing"}])
-    drop, at, agent = _enter(session, user_id, job_id, entry.agent_id)
+    drop, at, competitor = _enter(session, user_id, job_id, entry.agent_id)
     if drop.status is not Status.OPEN or at >= _closes(drop):
         raise WindowClosed(job_status=drop.status)
     files = attachments.named(session, user_id, entry.files, "files")
@@ -127,27 +144,27 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
     if submission:
         news = _revise(submission, entry, attachments.of_entry(session, submission.id) != files, at)
     else:
-        submission, news = _first(session, drop, user_id, agent, entry, at), True
+        submission, news = _first(session, drop, competitor, entry, at), True
     session.flush()
     if news:
         attachments.attach(session, files, drop, submission)
-        who, revision = str(submission.agent_id), submission.revision
-        events.tell(session, "submission.received", job_id, agent_id=who, revision=revision)
+        revision = submission.revision
+        events.tell(session, "submission.received", job_id, submission.agent_id, revision=revision)
     settlement.settle_window(session, drop, at)
     return submission, drop
 
 
 def _enter(
     session: Session, user_id: UUID, job_id: UUID, agent_id: UUID | None
-) -> tuple[Drop, datetime, UUID]:
-    """The locked drop, the clock, and the agent to compete as. The user is locked too, before the clock."""
+) -> tuple[Drop, datetime, Competitor]:
+    """Return the locked drop, the clock, and who competes. The user is locked too, before the clock."""
     drop = lifecycle.lock(session, job_id)
     if drop.opened_at is None:  # never paid for
         raise NotFound
     if drop.sender_id == user_id:
         raise OwnDrop
     agent = agents.competitor(session, user_id, agent_id)
-    return drop, db.now(session), agent
+    return drop, db.now(session), Competitor(user_id, agent, named=agent_id is not None)
 
 
 def _closes(drop: Drop) -> datetime:
@@ -155,20 +172,18 @@ def _closes(drop: Drop) -> datetime:
     return drop.window_closes_at
 
 
-def _first(
-    session: Session, drop: Drop, user_id: UUID, agent_id: UUID, entry: Entry, at: datetime
-) -> Submission:
-    claim = slots.of(session, drop, user_id)
+def _first(session: Session, drop: Drop, competitor: Competitor, entry: Entry, at: datetime) -> Submission:
+    claim = slots.of(session, drop, competitor.user_id)
     if claim is None:
         if drop.cancel_requested_at:
             raise CancellationRequested
-        claim = slots.take(session, drop, user_id, agent_id, _closes(drop))
+        claim = slots.take(session, drop, competitor, at, _closes(drop))
     claim.state = "submitted"
-    if entry.agent_id:  # the one that claimed has nothing more to do here, and may be deleted
-        claim.agent_id = agent_id
+    if competitor.named:  # the one that claimed has nothing more to do here, and may be deleted
+        claim.agent_id, claim.agent_named = competitor.agent_id, True
     submission = Submission(
         job_id=drop.id,
-        user_id=user_id,
+        user_id=competitor.user_id,
         agent_id=claim.agent_id,
         claim_id=claim.id,
         body=entry.text,
@@ -194,7 +209,10 @@ def _revise(submission: Submission, entry: Entry, other_files: bool, at: datetim
 
 
 def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:
-    """No hoarding of slots, no serial no-shows. The user is locked: two drops may be claimed at once."""
+    """Refuse to hoard slots and to fail to show up again and again.
+
+    The user is locked, for two drops may be claimed at once.
+    """
     idle = select(Claim.expires_at).where(
         Claim.user_id == user_id, Claim.state == "held", Claim.expires_at > at
     )
@@ -202,14 +220,18 @@ def _require_pace(session: Session, user_id: UUID, at: datetime) -> None:
     if len(ends) >= settings().max_idle_claims:
         raise TooManyOpenClaims(retry_after=_seconds(ends[0] - at))
     if limit := settings().no_show_limit:
-        # Whoever was told that the drop is being called off need not deliver.
-        in_force = or_(Drop.cancel_requested_at.is_(None), Drop.cancel_requested_at > Claim.expires_at)
-        missed = select(func.count(), func.max(Claim.expires_at)).join(Drop, Drop.id == Claim.job_id)
+        ended_at = func.coalesce(Claim.released_at, Claim.expires_at)
+        # Under a scheduled cancel no entry is expected any more.
+        in_force = or_(Drop.cancel_requested_at.is_(None), Drop.cancel_requested_at > ended_at)
+        late = or_(Claim.state.in_(("held", "expired")), Claim.released_at > Claim.release_free_until)
+        missed = select(func.count(), func.max(ended_at)).join(Drop, Drop.id == Claim.job_id)
         missed = missed.where(
             in_force,
+            late,
             Claim.user_id == user_id,
-            Claim.state.in_(("held", "expired")),
-            Claim.expires_at.between(at - NO_SHOW_WINDOW, at),
+            Claim.state.in_(("held", "expired", "released")),
+            Claim.expires_at >= at - NO_SHOW_WINDOW,  # no claim ends later than that: for the index
+            ended_at.between(at - NO_SHOW_WINDOW, at),
         )
         count, last = session.execute(missed).one()
         if count >= limit and at < last + NO_SHOW_PAUSE:

@@ -65,10 +65,10 @@ class UnknownFile(Invalid):
 
 
 class NotCancellable(Invalid):
-    """Cancel came after the window closed."""
+    """Cancel came after the window closed, or the drop has ended, perhaps by a cancel."""
 
     code = "not_cancellable"
-    sentence = "The drop can no longer be cancelled: its window has closed."
+    sentence = "The drop can no longer be cancelled: its window has closed, or it has ended."
 
 
 class BadSignature(Invalid):

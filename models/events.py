@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, func, select, text
 from sqlalchemy.orm import Session
 
-from models.schema import Event
+from models.schema import Agent, Event
 
 Kind = Literal[
     "drop.opened", "claim.created", "claim.released", "claim.expired", "submission.received",
@@ -23,8 +23,19 @@ STRETCH = 100  # events that one question gives at most
 CATCH_UP_MAX = 1_000  # events of all drops behind a place: who missed more had better begin anew
 
 
-def tell(session: Session, kind: Kind, job_id: UUID, **data: Any) -> None:
-    """Note what happens. The drop is locked by this transaction, so its events come in order."""
+def tell(session: Session, kind: Kind, job_id: UUID, agent_id: UUID | None = None, **data: Any) -> None:
+    """Write an event. The drop is locked by this transaction, so its events come in order.
+
+    Args:
+        session: of the transaction.
+        kind: what happened.
+        job_id: to which drop.
+        agent_id: by which agent; the event keeps its name of this moment, too.
+        data: further details, as JSON.
+    """
+    if agent_id:
+        name = session.scalars(select(Agent.name).where(Agent.id == agent_id)).one()
+        data = {"agent_id": str(agent_id), "agent_name": name, **data}
     session.add(Event(kind=kind, job_id=job_id, data=data))
 
 

@@ -41,22 +41,30 @@ class Brief:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one ballot says of one entry. `place` 1 is best; equal places are a tie."""
+    """What one ballot says of one entry. `place` 1 is best; equal places are a tie.
+
+    `quotes`: the rationale quotes an entry, so the public does not read it.
+    """
 
     place: int
     grade: Grade
     rationale: str
+    quotes: bool = False
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One entry in the verdict. `score` is the share of its duels won over all ballots, 0 to 1."""
+    """One entry in the verdict. `score` is the share of its duels won over all ballots, 0 to 1.
+
+    `quotes`: as that of the opinion whose rationale it has.
+    """
 
     entry: UUID
     rank: int
     grade: Grade
     score: float
     rationale: str
+    quotes: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,10 +120,11 @@ def aggregate(ballots: Sequence[Mapping[UUID, Opinion]], arrival: Sequence[UUID]
     )
     grades = _levelled([marks[entry] for entry in order])
     most = 2 * len(ballots) * max(1, len(arrival) - 1)
+    closest = [_closest(ballots, entry, rank) for rank, entry in enumerate(order, start=1)]
     return Verdict(
         ranking=tuple(
-            Ranked(entry, rank, grade, points[entry] / most, _rationale(ballots, entry, rank))
-            for rank, (entry, grade) in enumerate(zip(order, grades, strict=True), start=1)
+            Ranked(entry, rank, grade, points[entry] / most, opinion.rationale, opinion.quotes)
+            for rank, (entry, grade, opinion) in enumerate(zip(order, grades, closest, strict=True), start=1)
         ),
         agreement=sum(ballot[order[0]].place == 1 for ballot in ballots) / len(ballots),
     )
@@ -146,6 +155,6 @@ def _levelled(marks: Sequence[float]) -> list[Grade]:
     return [GRADES[int(total / size + 0.5)] for total, size in pools for _ in range(size)]
 
 
-def _rationale(ballots: Sequence[Mapping[UUID, Opinion]], entry: UUID, rank: int) -> str:
-    """The words of the ballot that saw the entry closest to where it ended."""
-    return min(ballots, key=lambda ballot: abs(ballot[entry].place - rank))[entry].rationale
+def _closest(ballots: Sequence[Mapping[UUID, Opinion]], entry: UUID, rank: int) -> Opinion:
+    """Return the opinion of the ballot that placed the entry closest to its rank."""
+    return min(ballots, key=lambda ballot: abs(ballot[entry].place - rank))[entry]

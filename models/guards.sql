@@ -43,9 +43,11 @@ BEGIN
        OR OLD.opened_at IS NOT NULL AND (NEW.opened_at, NEW.window_closes_at)
           IS DISTINCT FROM (OLD.opened_at, OLD.window_closes_at)
        OR OLD.status IN ('completed', 'verified', 'failed')
-          AND (NEW.winning_submission_id, NEW.grade, NEW.grade_rationale, NEW.agreement, NEW.failure_reason)
+          AND (NEW.winning_submission_id, NEW.grade, NEW.grade_rationale, NEW.rationale_quotes, NEW.agreement,
+               NEW.failure_reason)
           IS DISTINCT FROM
-          (OLD.winning_submission_id, OLD.grade, OLD.grade_rationale, OLD.agreement, OLD.failure_reason)
+          (OLD.winning_submission_id, OLD.grade, OLD.grade_rationale, OLD.rationale_quotes, OLD.agreement,
+           OLD.failure_reason)
        OR OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at
        OR NEW.deal_secret IS DISTINCT FROM OLD.deal_secret
           AND (OLD.deal_secret IS NOT NULL OR NOT (OLD.status = 'open' AND NEW.status = 'ranking'))
@@ -139,8 +141,12 @@ BEGIN
         RAISE EXCEPTION 'claim % has an entry', OLD.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'claims_submitted';
     END IF;
-    IF TG_OP = 'UPDATE' AND (NEW.job_id, NEW.user_id) IS DISTINCT FROM (OLD.job_id, OLD.user_id) THEN
-        RAISE EXCEPTION 'claim % stays whose it is', OLD.id
+    -- Refreshing a claim does not begin the time anew within which it may be released freely.
+    IF TG_OP = 'UPDATE' AND (NEW.job_id, NEW.user_id, NEW.created_at, NEW.release_free_until)
+       IS DISTINCT FROM (OLD.job_id, OLD.user_id, OLD.created_at, OLD.release_free_until)
+       OR TG_OP = 'UPDATE' AND OLD.released_at IS NOT NULL AND NEW.released_at IS DISTINCT FROM OLD.released_at
+    THEN
+        RAISE EXCEPTION 'claim % stays as it was made', OLD.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'claims_frozen';
     END IF;
     IF NEW.state IN ('held', 'submitted') AND (TG_OP = 'INSERT'

@@ -6,7 +6,7 @@ means for competitors in `slots`.
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, text
@@ -18,6 +18,7 @@ from models.packs import Pack
 from models.panel import Stage
 from models.schema import Base, Drop
 from models.states import OWED, TERMINAL, TRANSITIONS, Status
+from models.times import timestamp
 
 # Past the ORM: it is asked twice for every ballot.
 _JOBS = Base.metadata.tables["jobs"].c
@@ -83,14 +84,15 @@ def begin(drop: Drop, at: datetime) -> None:
     drop.due_at = at + PENDING_LIFE
 
 
-def move(session: Session, drop: Drop, to: Status, at: datetime) -> None:
-    """Move a locked drop along the table, set when its next task is due, and tell of it.
+def move(session: Session, drop: Drop, to: Status, at: datetime, agent_id: UUID | None = None) -> None:
+    """Move a locked drop along the table, set when its next task is due, and write the event.
 
     Args:
         session: of the transaction.
         drop: locked by it.
         to: the next status.
         at: the database's clock, read after the lock.
+        agent_id: of the winner, where there is one.
     """
     if to not in TRANSITIONS[drop.status]:
         raise AssertionError(f"a drop never goes from {drop.status} to {to}")
@@ -107,7 +109,7 @@ def move(session: Session, drop: Drop, to: Status, at: datetime) -> None:
     if to is Status.RANKING:
         drop.deal_secret = secrets.token_hex(SECRET_BYTES)
     if kind := _TOLD.get(to):
-        events.tell(session, kind, drop.id, **_details(drop))
+        events.tell(session, kind, drop.id, agent_id, **_details(drop))
 
 
 # The payout tells of `verified` itself.
@@ -124,8 +126,7 @@ def _details(drop: Drop) -> dict[str, object]:
     """What is worth telling of a drop in its status; everybody may know it."""
     if drop.status is Status.OPEN:
         assert drop.window_closes_at is not None
-        closes_at = drop.window_closes_at.astimezone(UTC).isoformat(timespec="milliseconds")
-        closes_at = closes_at.replace("+00:00", "Z")  # as every time in the API
+        closes_at = timestamp(drop.window_closes_at)
         return {"price_cents": drop.price_cents, "pack": drop.pack, "window_closes_at": closes_at}
     if drop.status is Status.COMPLETED:
         return {"grade": drop.grade, "winning_submission_id": str(drop.winning_submission_id)}

@@ -18,6 +18,7 @@ from models.errors import (
     TooManyPending,
 )
 from models.grades import Grade
+from models.money import dollars
 from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
 from models.settings import settings
@@ -71,9 +72,15 @@ class Draft(BaseModel):
     min_grade: Grade | None = None
 
 
+NO_MIN_GRADE = (
+    "Without min_grade the best entry takes the whole bounty, however poor it is, and anybody may fill the "
+    "slots. Set min_grade to pay only for an entry that is good enough."
+)
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """What a draft would become; `price_clamped` where the wish was out of range."""
+    """What a draft would become, and the bounds that price and time were brought into."""
 
     draft: Draft
     title: str
@@ -82,6 +89,27 @@ class Estimate:
     time_limit_seconds: int
     max_claims: int
     price_clamped: bool
+    price_min_cents: int
+    price_max_cents: int
+    time_limit_clamped: bool
+    time_limit_min_seconds: int
+    time_limit_max_seconds: int
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a sender has to know before confirming, a sentence each."""
+        sentences = []
+        if self.price_clamped:
+            least, most = dollars(self.price_min_cents), dollars(self.price_max_cents)
+            bounty = dollars(self.price_cents)
+            sentences.append(f"The bounty is {bounty}: it has to be between {least} and {most}.")
+        if self.time_limit_clamped:
+            least, most = f"{self.time_limit_min_seconds} s", f"{self.time_limit_max_seconds} s"
+            window = f"{self.time_limit_seconds} s"
+            sentences.append(f"The window is {window}: it has to be between {least} and {most}.")
+        if self.draft.min_grade is None:
+            sentences.append(NO_MIN_GRADE)
+        return sentences
 
 
 @dataclass(frozen=True)
@@ -108,18 +136,24 @@ def price(draft: Draft) -> Estimate:
     rules = settings()
     wish = DEFAULT_BOUNTY_CENTS[draft.pack] if draft.price_cents is None else draft.price_cents
     cents = min(max(wish, rules.price_min_cents), rules.price_max_cents)
-    seconds = (
+    wanted = (
         rules.time_limit_default_seconds if draft.time_limit_seconds is None else draft.time_limit_seconds
     )
+    seconds = min(max(wanted, rules.time_limit_min_seconds), rules.time_limit_max_seconds)
     fee = cents * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
     return Estimate(
         draft=draft,
         title=one_line(draft.prompt)[:TITLE_MAX],
         price_cents=cents,
         fee_cents=min(fee, cents - 1),
-        time_limit_seconds=min(max(seconds, rules.time_limit_min_seconds), rules.time_limit_max_seconds),
+        time_limit_seconds=seconds,
         max_claims=rules.max_claims,
         price_clamped=cents != wish,
+        price_min_cents=rules.price_min_cents,
+        price_max_cents=rules.price_max_cents,
+        time_limit_clamped=seconds != wanted,
+        time_limit_min_seconds=rules.time_limit_min_seconds,
+        time_limit_max_seconds=rules.time_limit_max_seconds,
     )
 
 
@@ -206,7 +240,7 @@ def cancel(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, bool]:
         if first and drop.status is Status.OPEN:  # off the board, and nobody new comes in
             events.tell(session, "drop.cancel_requested", job_id)
         return drop, first and drop.status is not Status.CANCELLED
-    elif drop.status is not Status.CANCELLED:
+    else:
         raise NotCancellable(job_status=drop.status)
     return drop, False
 

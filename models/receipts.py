@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import access, panel
 from models.errors import NotDecided
 from models.fallbacks import Judging, told
-from models.schema import Ballot, Call, Drop, Submission
+from models.schema import Agent, Ballot, Call, Drop, Submission
 from models.states import Status
 
 
@@ -24,6 +24,7 @@ class Receipt:
     drop: Drop
     prompt_hash: str
     entries: list[Submission]
+    agents: dict[UUID, Agent]  # by the id of their entry
     ballots: list[Ballot]
     calls: list[Call]
     told: frozenset[UUID]
@@ -70,8 +71,10 @@ def receipt(session: Session, user_id: UUID, job_id: UUID) -> Receipt:
         NotDecided: nothing was judged, or it is not decided yet.
     """
     drop = access.require_sight(session, session.get(Drop, job_id), user_id)
-    query = select(Submission).where(Submission.job_id == job_id, Submission.rank.is_not(None))
-    entries = list(session.scalars(query.order_by(Submission.rank)))
+    query = select(Submission, Agent).join(Agent, Agent.id == Submission.agent_id)
+    query = query.where(Submission.job_id == job_id, Submission.rank.is_not(None))
+    rows = session.execute(query.order_by(Submission.rank)).all()
+    entries = [entry for entry, _ in rows]
     if not entries:
         raise NotDecided(job_status=drop.status)
     ballots = session.scalars(select(Ballot).where(Ballot.job_id == job_id).order_by(Ballot.k))
@@ -80,6 +83,7 @@ def receipt(session: Session, user_id: UUID, job_id: UUID) -> Receipt:
         drop=drop,
         prompt_hash=sha256(drop.prompt),
         entries=entries,
+        agents={entry.id: agent for entry, agent in rows},
         ballots=list(ballots),
         calls=list(session.scalars(asked)),
         told=frozenset(entry.id for entry in entries if _told(drop, entry, user_id)),

@@ -192,6 +192,8 @@ class Drop(Base):
     rated: Mapped[bool] = mapped_column(server_default=text("false"))  # counted in the agents' ratings
     panel: Mapped[Stage] = mapped_column(Text, server_default=text("'first'"))  # which judges are asked
     deal_secret: Mapped[str | None]  # drawn for ranking: without it, labels would tell guesses right or wrong
+    # Whether grade_rationale quotes an entry: the public then does not read it.
+    rationale_quotes: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Claim(Base):
@@ -201,6 +203,7 @@ class Claim(Base):
     __table_args__ = (
         CheckConstraint("state IN ('held', 'submitted', 'released', 'expired')", name="state"),
         CheckConstraint("slot > 0", name="slot"),  # not above max_claims: guards.sql
+        CheckConstraint("(state = 'released') = (released_at IS NOT NULL)", name="released"),
         UniqueConstraint("id", "job_id", "user_id"),  # for submissions_slot
         # Nobody competes as somebody else's agent; as none that is deleted: guards.sql.
         ForeignKeyConstraint(["agent_id", "user_id"], ["agents.id", "agents.user_id"], name="claims_agent"),
@@ -230,6 +233,10 @@ class Claim(Base):
     state: Mapped[str] = mapped_column(server_default="held")
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    # Whether the request named the agent; else it is the user's default one at that time.
+    agent_named: Mapped[bool] = mapped_column(server_default=text("false"))
+    release_free_until: Mapped[datetime] = mapped_column(server_default=_NOW)  # a later release is a no-show
+    released_at: Mapped[datetime | None]
 
 
 class Submission(Base):

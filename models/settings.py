@@ -221,8 +221,11 @@ class Settings(BaseSettings):
     stripe_api_url: str | None = Field(
         None, description="Another address of Stripe's API, such as a local double. Unset: Stripe's own."
     )
-    public_url: str = Field(
-        "http://127.0.0.1:8000", description="Where people reach this server; Stripe sends them back there."
+    public_url: str | None = Field(
+        None,
+        description="Where people reach this server, with the path that a proxy takes away: every link in "
+        "an answer begins with it, and Stripe sends people back there. Unset: links are relative; `clorp up` "
+        "takes its own address.",
     )
 
     crash_at: str | None = Field(
@@ -252,6 +255,15 @@ class Settings(BaseSettings):
                     "each key has to be 32 bytes in URL-safe base64, as Fernet makes them"
                 ) from None
         return ",".join(kept) or None
+
+    @field_validator("public_url")
+    @classmethod
+    def _prefix(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://localhost")
+        plain = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        if not plain or any(sign in '<>"' or not sign.isprintable() for sign in url or ""):
+            raise ValueError("no address to begin links with: write it as https://market.example/clorp")
+        return url and url.rstrip("/")
 
     @field_validator("llm_api_key")
     @classmethod

@@ -300,8 +300,8 @@ def rank(session: Session, job_id: UUID) -> Status:
         _fail(session, drop, BELOW_MIN_GRADE, at)
     else:
         drop.winning_submission_id, drop.grade = best.entry, best.grade
-        drop.grade_rationale = best.rationale
-        lifecycle.move(session, drop, Status.COMPLETED, at)
+        drop.grade_rationale, drop.rationale_quotes = best.rationale, best.quotes
+        lifecycle.move(session, drop, Status.COMPLETED, at, by_id[best.entry].agent_id)
     return drop.status
 
 
@@ -373,8 +373,8 @@ def pay(session: Session, job_id: UUID) -> Status:
         winner = session.get_one(Submission, drop.winning_submission_id)
         ledger.release(session, drop, winner.user_id)
         lifecycle.move(session, drop, Status.VERIFIED, at)
-        paid = {"agent_id": str(winner.agent_id), "payout_cents": drop.price_cents - drop.fee_cents}
-        events.tell(session, "payout.posted", job_id, **paid)
+        payout_cents = drop.price_cents - drop.fee_cents
+        events.tell(session, "payout.posted", job_id, winner.agent_id, payout_cents=payout_cents)
         session.flush()
         crash.point(Point.PAYING)
     return drop.status

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from models import access, attachments, db, vault
 from models.errors import NotFound, Unavailable
@@ -24,6 +24,7 @@ Sort = Literal["newest", "closing", "price"]
 
 STATUS_MAX = 100  # rows of one user's status
 STATUS_LOOKBACK = timedelta(hours=24)  # how long a settled entry stays in it
+LOST_LOOKBACK = timedelta(hours=1)  # how long a slot that was lost by time stays in it
 
 
 @dataclass(frozen=True)
@@ -59,21 +60,41 @@ class BoardItem:
 
 @dataclass(frozen=True)
 class FeedItem:
-    """A decided drop and who won it."""
+    """A decided drop and the agent that won it."""
 
     drop: Drop
     submissions_count: int
-    winner: str
+    winner: Agent
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """An entry with the agent that handed it in, and its files in its author's order."""
+
+    row: Submission
+    agent: Agent
+    files: list[Upload]
+
+
+SlotState = Literal["held", "submitted", "expired"]  # without an entry, with one, lost by time
 
 
 @dataclass(frozen=True)
 class StatusRow:
-    """Where one user stands in one drop; `payout_cents` once they were paid."""
+    """Where one user stands in one drop; `payout_cents` once they were paid, `alive` while a claim runs."""
 
     drop: Drop
     claim: Claim
     submission: Submission | None
     payout_cents: int | None
+    alive: bool
+
+    @property
+    def state(self) -> SlotState:
+        """What became of the slot."""
+        if self.submission:
+            return "submitted"
+        return "held" if self.alive else "expired"
 
 
 _slots_used = (
@@ -115,9 +136,10 @@ def board(
     stretch: Stretch,
     pack: Pack | None = None,
     min_price_cents: int = 0,
+    max_price_cents: int | None = None,
     sort: Sort = "newest",
 ) -> Page[BoardItem]:
-    """The drops an agent can still join."""
+    """Return the drops that an agent can still join."""
     order: dict[Sort, list[Key]] = {
         "newest": _NEWEST,
         "closing": [Key(Drop.window_closes_at), *_NEWEST],
@@ -125,6 +147,8 @@ def board(
     }
     at = db.now(session)
     query = _joinable().where(Drop.price_cents >= min_price_cents)
+    if max_price_cents is not None:
+        query = query.where(Drop.price_cents <= max_price_cents)
     if pack:
         query = query.where(Drop.pack == pack)
     return page(
@@ -158,7 +182,7 @@ def board_items(session: Session, job_ids: set[UUID]) -> dict[UUID, BoardItem]:
 def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:
     """Decided drops, newest first, without what was handed in."""
     query = (
-        select(Drop, _entries.label("entries"), Agent.name.label("winner"))
+        select(Drop, _entries.label("entries"), Agent)
         .join(Submission, Submission.id == Drop.winning_submission_id)
         .join(Agent, Agent.id == Submission.agent_id)
         .where(Drop.status.in_((Status.COMPLETED, Status.VERIFIED)))
@@ -166,8 +190,8 @@ def feed(session: Session, stretch: Stretch) -> Page[FeedItem]:
     return page(session, query, _NEWEST, stretch, FeedItem)
 
 
-def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, list[Submission]]:
-    """The entries of the sender's drop: by rank, before there are ranks by arrival.
+def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, list[EntryView]]:
+    """Return the entries of the sender's drop: by rank, before there are ranks by arrival.
 
     Whether their bodies may be shown already is for the drop's status to say.
 
@@ -175,31 +199,35 @@ def submissions(session: Session, user_id: UUID, job_id: UUID) -> tuple[Drop, li
         NotFound, SendersOnly: not the caller's drop.
     """
     drop = access.require_sender(session, session.get(Drop, job_id), user_id)
-    query = select(Submission).where(Submission.job_id == job_id)
+    query = _entry_rows().where(Submission.job_id == job_id)
     order = query.order_by(Submission.rank.nulls_last(), Submission.revised_at, Submission.id)
-    return drop, list(session.scalars(order))
+    files = attachments.of_entries(session, job_id)
+    return drop, [EntryView(row, agent, files.get(row.id, [])) for row, agent in session.execute(order)]
 
 
-def own_submission(session: Session, user_id: UUID, job_id: UUID) -> Submission:
-    """The user's own entry for a drop.
+def own_submission(session: Session, user_id: UUID, job_id: UUID) -> EntryView:
+    """Return the user's own entry for a drop.
 
     Raises:
         NotFound: there is none.
     """
-    query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
-    found = session.scalars(query).one_or_none()
+    query = _entry_rows().where(Submission.job_id == job_id, Submission.user_id == user_id)
+    found = session.execute(query).one_or_none()
     if found is None:
         raise NotFound
-    return found
+    row, agent = found
+    return EntryView(row, agent, attachments.of_entry(session, row.id))
 
 
-def files_of(session: Session, entry: Submission) -> list[Upload]:
-    """The files of an entry, in its author's order."""
-    return attachments.of_entry(session, entry.id)
+def _entry_rows() -> Select[Submission, Agent]:
+    return select(Submission, Agent).join(Agent, Agent.id == Submission.agent_id)
 
 
 def status(session: Session, user_id: UUID) -> list[StatusRow]:
-    """The user's live claims and unsettled entries, and for a day what became of those settled."""
+    """Return the user's live claims and unsettled entries.
+
+    For a day also what became of settled entries, for an hour the slots that were lost by time.
+    """
     payout = (
         select(Transfer.amount_cents)
         .where(
@@ -207,17 +235,32 @@ def status(session: Session, user_id: UUID) -> list[StatusRow]:
         )
         .scalar_subquery()
     )
-    alive = and_(Claim.state == "held", Claim.expires_at > func.clock_timestamp(), Drop.status == Status.OPEN)
-    recent = or_(Drop.ended_at.is_(None), Drop.ended_at > func.clock_timestamp() - STATUS_LOOKBACK)
+    now = func.clock_timestamp()
+    alive = and_(Claim.state == "held", Claim.expires_at > now, Drop.status == Status.OPEN)
+    recent = or_(Drop.ended_at.is_(None), Drop.ended_at > now - STATUS_LOOKBACK)
     query = (
-        select(Drop, Claim, Submission, payout)
+        select(Drop, Claim, Submission, payout, alive)
         .join(Claim, Claim.job_id == Drop.id)
         .outerjoin(Submission, Submission.claim_id == Claim.id)
-        .where(Claim.user_id == user_id, or_(alive, and_(Claim.state == "submitted", recent)))
+        .where(Claim.user_id == user_id, or_(alive, _lost(), and_(Claim.state == "submitted", recent)))
         .order_by(Claim.id.desc())
         .limit(STATUS_MAX)
     )
     return [StatusRow(*row) for row in session.execute(query)]
+
+
+def _lost() -> ColumnElement[bool]:
+    """Whether a slot ran out without an entry a while ago, and its user took none in the drop since."""
+    later = aliased(Claim)
+    since = select(later.id).where(
+        later.job_id == Claim.job_id,
+        later.user_id == Claim.user_id,
+        later.id > Claim.id,
+        later.state != "released",
+    )
+    now = func.clock_timestamp()
+    ended = Claim.expires_at.between(now - LOST_LOOKBACK, now)
+    return and_(Claim.state.in_(("held", "expired")), ended, ~since.exists())
 
 
 def user(session: Session, user_id: UUID) -> User:
@@ -250,7 +293,7 @@ def _job_view(session: Session, row: Any, user_id: UUID) -> JobView:
         winner,
         env_vars=_readable(drop) if shown else None,
         files=attachments.of_drop(session, drop.id),
-        winner_files=files_of(session, winner) if winner else [],
+        winner_files=attachments.of_entry(session, winner.id) if winner else [],
     )
 
 

@@ -129,7 +129,9 @@ def let_time_pass(job_id: UUID, seconds: float = 10_000) -> None:
         )
         session.execute(
             text("""UPDATE claims SET created_at = created_at - CAST(:seconds AS interval),
-                expires_at = expires_at - CAST(:seconds AS interval) WHERE job_id = :id"""),
+                expires_at = expires_at - CAST(:seconds AS interval),
+                release_free_until = release_free_until - CAST(:seconds AS interval),
+                released_at = released_at - CAST(:seconds AS interval) WHERE job_id = :id"""),
             shift,
         )
         session.execute(

@@ -5,10 +5,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models import crash, db, patience
 from models.settings import settings
-from web import auth, cors, errors, headers, journal, limits
+from web import auth, cors, errors, headers, inputs, journal, limits
 from web.agents import agents
 from web.board import board
-from web.contract import BODY_MAX
 from web.docs import docs
 from web.events import events
 from web.home import home
@@ -34,13 +33,13 @@ def create_app() -> Flask:
     crash.plan(settings().crash_at)
     app = _App("web", static_folder=None)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX + 1  # a chunked body is cut off here: see contract.body
+    app.config["MAX_CONTENT_LENGTH"] = inputs.BODY_MAX + 1  # a chunked body is cut off here
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would be HTML, to whatever Host was asked for
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if proxies := settings().trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
-    for common in (journal, headers, cors, limits, auth, errors):
+    for common in (journal, headers, cors, limits, inputs, auth, errors):
         common.install(app)
     for part in (
         jobs,

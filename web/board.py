@@ -1,29 +1,28 @@
 """The board, the feed and the leaderboard: what everybody may see."""
 
+from uuid import UUID
+
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from models import ratings, stats, views
+from models import ratings, spectating, stats, views
+from models.errors import NotFound
 from models.packs import Pack
 from models.views import Sort
 from web import lists, shapes
-from web.caching import WAIT_MAX
 from web.contract import Reply, Routes
-from web.lists import NUMBER_MAX, CursorQuery, clamped, listed
+from web.lists import NUMBER_MAX, CursorQuery, WaitQuery, clamped, listed
 
 board = Routes("board", "/api")
 
 
-class BoardQuery(CursorQuery):
+class BoardQuery(CursorQuery, WaitQuery):
     """Which drops, in which order."""
 
     pack: Pack | None = Field(None, description="Only this pack.")
     min_price_cents: clamped(0, NUMBER_MAX) = Field(0, description="Only bounties of at least this.")  # type: ignore[valid-type]
+    max_price_cents: clamped(0, NUMBER_MAX) | None = Field(None, description="Only bounties of at most this.")  # type: ignore[valid-type]
     sort: Sort = "newest"
-    wait: clamped(0, WAIT_MAX) = Field(  # type: ignore[valid-type]
-        0,
-        description=f"Seconds, at most {WAIT_MAX}, to wait for something newer than `If-None-Match` or now.",
-    )
 
 
 class LeaderboardQuery(CursorQuery):
@@ -41,7 +40,8 @@ class LeaderboardQuery(CursorQuery):
 )
 def joinable(session: Session, query: BoardQuery) -> Reply:
     """The drops an agent can still join; `wait` answers when that changes."""
-    page = views.board(session, query.stretch, query.pack, query.min_price_cents, query.sort)
+    prices = (query.min_price_cents, query.max_price_cents)
+    page = views.board(session, query.stretch, query.pack, *prices, query.sort)
     return listed(
         page,
         query,
@@ -52,6 +52,21 @@ def joinable(session: Session, query: BoardQuery) -> Reply:
             offset=query.offset,
         ),
     )
+
+
+@board.get(
+    "/board/<uuid:job_id>",
+    shapes.PublicDrop,
+    query=WaitQuery,
+    refuses=[NotFound],
+    cached={"seconds_left": True},
+)
+def board_drop(session: Session, job_id: UUID) -> shapes.PublicDrop:
+    """One drop as everybody may see it, from its opening on; `wait` answers when it changes.
+
+    The whole task, the slots with the agents in them, and once it is decided the ranking.
+    """
+    return shapes.PublicDrop.of(spectating.spectacle(session, job_id))
 
 
 @board.get("/board/stats", shapes.Stats)

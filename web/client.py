@@ -185,6 +185,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def has_key(self) -> bool:
+        """Whether it speaks for a user."""
+        return "Authorization" in self._http.headers
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -258,13 +263,18 @@ class Client:
         *,
         pack: str | None = None,
         min_price_cents: int | None = None,
+        max_price_cents: int | None = None,
         sort: str | None = None,
         limit: int = 20,
         offset: int = 0,
     ) -> Json:
         """The drops that can be joined; `sort` is newest, closing or price."""
-        page = {"limit": limit, "offset": offset}
-        return self._get("/api/board", pack=pack, min_price_cents=min_price_cents, sort=sort, **page)
+        prices = {"min_price_cents": min_price_cents, "max_price_cents": max_price_cents}
+        return self._get("/api/board", pack=pack, **prices, sort=sort, limit=limit, offset=offset)
+
+    def board_drop(self, job_id: Id) -> Json:
+        """One drop as everybody may see it: the whole task, its slots, in the end the ranking."""
+        return self._get(f"/api/board/{_part(job_id)}")
 
     def feed(self, *, limit: int = 20, offset: int = 0) -> Json:
         """The drops that were decided, newest first."""
@@ -512,7 +522,7 @@ class Client:
         if method == "POST":
             headers["Idempotency-Key"] = idempotency_key or str(uuid4())
         # A POST without a key of a user is not replayed by the server, so it is not safe to repeat.
-        safe = method in ("GET", "HEAD") or (method == "POST" and "Authorization" in self._http.headers)
+        safe = method in ("GET", "HEAD") or (method == "POST" and self.has_key)
         answer = self._send(method, path, safe=safe, json=body, params=_given(query or {}), headers=headers)
         return _document(answer) if "json" in answer.headers.get("Content-Type", "json") else answer.text
 

@@ -11,38 +11,26 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial, partialmethod, wraps
-from typing import Any, Literal, NoReturn, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-import pydantic_core
-from flask import Blueprint, Response, request
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from flask import Blueprint, Response, g
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from models import crash, db
 from models.crash import Point
-from models.errors import ClorpError, Invalid
+from models.errors import ClorpError
 from models.keys import Scope
-from web import replay
+from web import inputs, replay
 from web.caching import conditional
-
-BODY_MAX = 2 * 1024 * 1024  # bytes
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Volatile = dict[str, Any]
 Preparation = Callable[[Any], AbstractContextManager[Any]]  # of the body
 View = TypeVar("View", bound=Callable[..., Any])
-M = TypeVar("M", bound=BaseModel)
 
 routes: list["Route"] = []  # every route of the program, in the order of their making
-
-
-class InvalidJson(Invalid):
-    """The body is not JSON."""
-
-    code = "invalid_json"
-    sentence = "The body is not valid JSON."
 
 
 @dataclass
@@ -163,7 +151,7 @@ class Routes:
 
         def register(view: View) -> View:
             full = self.prefix + path
-            taken = body or (NoFields if method == "POST" and not multipart else None)
+            taken = body or (inputs.NoFields if method == "POST" and not multipart else None)
             route = Route(
                 method, full, view, answer, status, also or {}, taken, query, scopes, secret,
                 tuple(refuses), cached, media_type, multipart, headers or {}, prepare,
@@ -181,10 +169,6 @@ class Routes:
     post = partialmethod(_typed, "POST")
     patch = partialmethod(_typed, "PATCH")
     delete = partialmethod(_typed, "DELETE")
-
-
-class NoFields(BaseModel):
-    """The body of a route that needs none: it may be left out, but not be broken."""
 
 
 def _caller_of(route: Route) -> Callable[..., Response]:
@@ -212,13 +196,15 @@ def _caller_of(route: Route) -> Callable[..., Response]:
 
     @wraps(route.view)
     def call(**arguments: Any) -> Response:
-        document = _body(route.body) if route.body else None
+        g.ignored = []
+        if route.multipart:
+            inputs.require_plain()
+        document = inputs.body(route.body) if route.body else None
         if "body" in wanted:
             arguments["body"] = document
-        if route.query:
-            asked = _query(route.query)
-            if "query" in wanted:
-                arguments["query"] = asked
+        parameters = inputs.query(route.query or inputs.NoFields)
+        if "query" in wanted:
+            arguments["query"] = parameters
         # Nobody outside is asked twice for one request. A form is read in `prepare`: it is new until then.
         if route.prepare and not route.multipart and (known := replay.known(route.replayable)):
             return known
@@ -243,56 +229,3 @@ def _in_one_transaction(route: Route, effect: Callable[[Session], Response]) -> 
     if changes:
         crash.point(Point.ANSWER)
     return response
-
-
-def _body(model: type[M]) -> M:
-    """The request's body as `model`; no body at all counts as `{}`.
-
-    Raises:
-        UnsupportedMediaType: a body that does not call itself JSON.
-        RequestEntityTooLarge: more than `BODY_MAX` bytes.
-        InvalidJson: not JSON, NaN, too deep, half a surrogate pair.
-        Invalid: JSON of another shape; `errors` names the fields, never their values.
-    """
-    raw = request.get_data()
-    if len(raw) > BODY_MAX:  # Flask refuses by Content-Length; without one it only cuts off
-        raise RequestEntityTooLarge
-    if len(raw) < (request.content_length or 0):
-        raise InvalidJson("The body ended before its Content-Length.")  # else it would pass for no body
-    if not raw:
-        return _validated(model, {})
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("Send the body as application/json.")
-    try:
-        document = pydantic_core.from_json(raw, allow_inf_nan=False)
-    except ValueError:
-        raise InvalidJson from None
-    if not isinstance(document, dict):
-        raise Invalid("The body must be a JSON object.")
-    return _validated(model, document)
-
-
-def _validated(model: type[M], document: dict[str, Any]) -> M:
-    try:
-        # By the names of the contract only; Python's own are for our code.
-        return model.model_validate(document, by_alias=True, by_name=False)
-    except ValidationError as error:
-        _refuse("The request is not valid: check {}.", error)
-
-
-def _query(model: type[M]) -> M:
-    """The query string as `model`; a parameter that is given twice counts the first time."""
-    try:
-        return model.model_validate(request.args.to_dict())
-    except ValidationError as error:
-        _refuse("Check the parameter {}.", error)
-
-
-def _refuse(sentence: str, error: ValidationError) -> NoReturn:
-    messages: dict[str, str] = {}
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        # Below a field stands what the client chose, such as the names of envVars: never repeated.
-        name = str(problem["loc"][0]) if problem["loc"] else "body"
-        messages.setdefault(name, problem["msg"].removeprefix("Value error, "))
-    errors = [{"field": name, "message": message} for name, message in messages.items()]
-    raise Invalid(sentence.format(", ".join(messages)), errors=errors) from None

@@ -7,7 +7,10 @@ from werkzeug.routing import RequestRedirect
 from web import asked
 from web.contract import Route
 
-EXPOSED = "ETag, Link, RateLimit, RateLimit-Policy, Retry-After, X-Next-Cursor, X-Request-Id, X-Total-Count"
+EXPOSED = (
+    "Clorp-Ignored, ETag, Link, RateLimit, RateLimit-Policy, Retry-After, X-Next-Cursor, X-Request-Id, "
+    "X-Total-Count"
+)
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers": "Accept, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id",

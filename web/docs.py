@@ -11,7 +11,8 @@ from typing import Any
 from flask import Response, render_template
 from markupsafe import Markup, escape
 
-from web import contract, openapi
+from models.settings import settings
+from web import contract, links, openapi
 from web.contract import Route, Routes
 from web.openapi import Json
 
@@ -47,13 +48,15 @@ class Operation:
 @docs.get("/openapi.json", media_type="application/json")
 def specification() -> Response:
     """This API as an OpenAPI 3.1 document."""
-    return _text(_specification(), "application/json")
+    return _text(_specification(links.to("/").removesuffix("/")), "application/json")
 
 
 @docs.get("/docs", media_type="text/html")
 def page() -> Response:
     """This API for people."""
-    html = render_template("docs.html", groups=_groups(), codes=openapi.codes())
+    html = render_template(
+        "docs.html", groups=_groups(), codes=openapi.codes(), link=links.to, style=links.relative("/docs.css")
+    )
     return _text(html, "text/html", {"Content-Security-Policy": _CSP})
 
 
@@ -66,13 +69,13 @@ def style() -> Response:
 @docs.get("/llms.txt", media_type="text/plain")
 def llms() -> Response:
     """What this is and where to read on, for language models."""
-    return _text(render_template("llms.txt", groups=_groups()), "text/plain")
+    return _text(render_template("llms.txt", groups=_groups(), link=links.to), "text/plain")
 
 
 @docs.get("/skill.md", media_type="text/markdown")
 def skill() -> Response:
     """How to earn bounties here, for an agent that works by itself."""
-    return _text(render_template("skill.md"), "text/markdown")
+    return _text(render_template("skill.md", base=settings().public_url), "text/markdown")
 
 
 @docs.blueprint.app_template_filter("prose")
@@ -88,8 +91,9 @@ def _text(text: str, media_type: str, headers: dict[str, str] | None = None) -> 
 
 
 @lru_cache(maxsize=1)
-def _specification() -> str:
-    return json.dumps(openapi.document(), separators=(",", ":")) + "\n"
+def _specification(server: str) -> str:
+    document = openapi.document() | {"servers": [{"url": server}]}
+    return json.dumps(document, separators=(",", ":")) + "\n"
 
 
 @lru_cache(maxsize=1)

@@ -88,7 +88,7 @@ def _http(error: HTTPException) -> Response:
     if status == 413:
         response.headers["Connection"] = "close"  # the rest of the body may still be on its way
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name in ("Accept-Encoding", "Allow", "Retry-After"):
             response.headers[name] = value
     return response
 

@@ -33,11 +33,10 @@ from models.market import Draft
 from models.states import Status
 from web import lists, shapes
 from web.auth import caller
-from web.caching import WAIT_MAX
 from web.contract import Reply, Routes
 from web.errors import problem
 from web.handoff import offer
-from web.lists import CursorQuery, clamped, listed
+from web.lists import CursorQuery, WaitQuery, listed
 
 jobs = Routes("jobs", "/api/jobs")
 
@@ -62,15 +61,6 @@ class JobsQuery(CursorQuery):
     """Which of one's own drops."""
 
     status: Status | None = Field(None, description="Only those that stand there.")
-
-
-class WaitQuery(BaseModel):
-    """Whether to wait for a change."""
-
-    wait: clamped(0, WAIT_MAX) = Field(  # type: ignore[valid-type]
-        0,
-        description=f"Seconds, at most {WAIT_MAX}, to wait for something newer than `If-None-Match` or now.",
-    )
 
 
 @jobs.post(
@@ -142,9 +132,10 @@ def claim(session: Session, body: ClaimBody, job_id: UUID) -> shapes.Claim:
     "/<uuid:job_id>/claim", shapes.Released, scope="work", refuses=[NotFound, AlreadySubmitted, DropNotOpen]
 )
 def release(session: Session, job_id: UUID) -> shapes.Released:
-    """Give your slot back. Letting go in time is no no-show."""
-    offer(session, arena.release(session, caller(), job_id))
-    return shapes.Released(released=True)
+    """Give your slot back. Within half of the claim's time that is free, later it counts as a no-show."""
+    row, drop = arena.release(session, caller(), job_id)
+    offer(session, drop)
+    return shapes.Released(released=True, no_show=arena.is_no_show(row, drop))
 
 
 @jobs.post(
@@ -163,9 +154,9 @@ def submit(session: Session, body: Entry, job_id: UUID) -> shapes.Submitted:
     Without a claim it takes a slot, if one is free. Nobody but you reads the entry before the drop is
     decided.
     """
-    row, drop = arena.submit(session, caller(), job_id, body)
+    _, drop = arena.submit(session, caller(), job_id, body)
     offer(session, drop)
-    submission = shapes.Submission.of(row, views.files_of(session, row))
+    submission = shapes.Submission.of(views.own_submission(session, caller(), job_id))
     if drop.status is not Status.RANKING:
         return shapes.Submitted(submission=submission)
     job = shapes.Job.of(views.job(session, caller(), job_id))
@@ -175,19 +166,15 @@ def submit(session: Session, body: Entry, job_id: UUID) -> shapes.Submitted:
 @jobs.get("/<uuid:job_id>/submissions", shapes.Submissions, scope="read", refuses=[NotFound, SendersOnly])
 def submissions(session: Session, job_id: UUID) -> shapes.Submissions:
     """The entries of your own drop, by rank; sealed until it is decided."""
-    drop, rows = views.submissions(session, caller(), job_id)
-    return shapes.Submissions(
-        submissions=[
-            shapes.Submission.for_sender(row, views.files_of(session, row), drop.status) for row in rows
-        ]
-    )
+    drop, entries = views.submissions(session, caller(), job_id)
+    rows = [shapes.Submission.for_sender(entry, drop.status) for entry in entries]
+    return shapes.Submissions(submissions=rows)
 
 
 @jobs.get("/<uuid:job_id>/submissions/mine", shapes.Mine, scope=("read", "work"), refuses=[NotFound])
 def mine(session: Session, job_id: UUID) -> shapes.Mine:
     """Your own entry; once it is graded with grade, rank and rationale."""
-    row = views.own_submission(session, caller(), job_id)
-    return shapes.Mine(submission=shapes.Submission.of(row, views.files_of(session, row)))
+    return shapes.Mine(submission=shapes.Submission.of(views.own_submission(session, caller(), job_id)))
 
 
 @jobs.get("/<uuid:job_id>/receipt", shapes.Receipt, scope=("read", "work"), refuses=[NotFound, NotDecided])

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from models.paging import CURSOR_MAX, Page, Stretch
 from models.texts import Storable
+from web import links
+from web.caching import WAIT_MAX
 from web.contract import Reply
 
 LIMIT_DEFAULT = 20
@@ -36,6 +37,15 @@ def clamped(low: int, high: int) -> Any:
         return min(max(value, low), high)
 
     return Annotated[int, BeforeValidator(read), WithJsonSchema({"type": "integer"})]
+
+
+class WaitQuery(BaseModel):
+    """Whether to wait for a change."""
+
+    wait: clamped(0, WAIT_MAX) = Field(  # type: ignore[valid-type]
+        0,
+        description=f"Seconds, at most {WAIT_MAX}, to wait for something newer than `If-None-Match` or now.",
+    )
 
 
 class ListQuery(BaseModel):
@@ -78,7 +88,7 @@ def listed(page: Page[Any], query: ListQuery, answer: Callable[[list[Any]], Any]
     headers = {"X-Total-Count": str(page.total)}
     if page.following:
         headers["X-Next-Cursor"] = page.following
-        headers["Link"] = f'<{request.path}?{urlencode(_next(page.following, query))}>; rel="next"'
+        headers["Link"] = f'<{links.with_query(_next(page.following, query))}>; rel="next"'
     return Reply(answer(page.rows), headers=headers)
 
 

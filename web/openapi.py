@@ -22,8 +22,8 @@ from models.errors import (
     Unauthenticated,
     Unavailable,
 )
-from web import contract, limits, replay
-from web.contract import InvalidJson, Route
+from web import contract, inputs, limits, replay
+from web.contract import Route
 from web.errors import status_of
 
 Json = dict[str, Any]
@@ -73,7 +73,6 @@ def document() -> Json:
             "summary": "A marketplace where a prompt and a bounty are fought over, judged and paid.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
         "security": [],
         "paths": dict(paths),
         "components": {
@@ -96,7 +95,7 @@ def refusals(route: Route) -> list[type[ClorpError]]:
     if route.body or route.query or route.multipart:
         found.append(Invalid)
     if route.body:
-        found.append(InvalidJson)
+        found.append(inputs.InvalidJson)
     if not route.public:
         found += [Unauthenticated, InsufficientScope]
     if "<" in route.path:
@@ -295,6 +294,7 @@ def _schema(answer: Any) -> Json:
 
 def _headers(route: Route) -> Json:
     told = {"X-Request-Id": "Names this request in our logs.", **route.headers}
+    told[inputs.IGNORED] = "Fields and parameters that the request has and this route does not know."
     if limits.policy(route):
         told |= limits.HEADERS
     if route.cached:
@@ -319,7 +319,7 @@ def codes() -> list[tuple[int, str, str, str]]:
             415,
             _HTTP_CODES[415],
             "Send the body as application/json.",
-            "A body that is not called JSON.",
+            "A body that is not called JSON, or is compressed.",
         ),
         (500, "internal_error", "Something went wrong on our side.", "A bug; nothing was changed."),
     }

@@ -67,8 +67,7 @@ def _fingerprint() -> bytes:
     """What makes two requests the same one: method, address, content, and what their key may do.
 
     The last, so that a key never gets an answer with a new key that may do more than itself.
-    A form differs in its boundary each time it is sent, so its route says what counts in `g.content`.
+    What counts of the content stands in `g.content`: the meaning of JSON (`web.inputs`), the file of a form.
     """
-    content = g.get("content") or request.get_data()
     where = f"{request.method} {request.full_path}\0{sorted(identity().scopes)}\0".encode()
-    return hashlib.sha256(where + hashlib.sha256(content).digest()).digest()
+    return hashlib.sha256(where + hashlib.sha256(g.content).digest()).digest()

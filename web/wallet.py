@@ -28,6 +28,7 @@ from web import lists, shapes
 from web.auth import caller
 from web.contract import Routes
 from web.handoff import offer_payment
+from web.inputs import ForeignFields
 from web.lists import CursorQuery, ListQuery, listed
 from workers import rails
 from workers.rails import Checkout, Delivery, Rail
@@ -210,7 +211,12 @@ def _refused(refusal: rails.Refused) -> Unavailable:
 # What the rails tell -------------------------------------------------------------------------
 
 
-@notices.post("/api/stripe/webhook", shapes.Received, refuses=[BadSignature, PaymentMismatch])
+@notices.post(
+    "/api/stripe/webhook",
+    shapes.Received,
+    body=ForeignFields,
+    refuses=[BadSignature, PaymentMismatch],
+)
 def hear(session: Session) -> shapes.Received:
     """What Stripe tells of payments, signed in `Stripe-Signature`. Each event counts once, in any order."""
     delivery = Delivery(request.get_data(), request.headers.get("Stripe-Signature", ""))

@@ -6,7 +6,7 @@ from threading import Timer
 
 import pytest
 
-from tests.support import balance, claim, drive, person, post, status, submit
+from tests.support import balance, claim, close, drive, let_time_pass, person, post, status, submit
 from tests.web.scenes import decided, end_window
 from web.client import AuthError, Client, Forbidden
 from workers import tasks
@@ -45,7 +45,8 @@ def test_the_estimate_is_shown_and_costs_nothing(by):
     ada = person(1000)
     result = by(ada, "drop", "Name three rivers.", "--price", "$9999", "--estimate")
     assert result.exit_code == 0
-    assert "$1,000.00  (brought into bounds)" in result.stdout
+    assert "The bounty is $1,000.00: it has to be between $0.50 and $1,000.00." in result.stdout
+    assert "Without min_grade the best entry takes the whole bounty" in result.stdout
     assert json.loads(by(ada, "drop", "x", "--estimate", "--json").stdout)["needs_confirmation"]
     assert by(ada, "jobs").stdout.startswith("You have sent no drops.")
 
@@ -284,3 +285,36 @@ def test_an_address_is_no_path(clorp, home, address):
     result = clorp("api", "GET", address)
     assert result.exit_code == 2
     assert "give a path, such as /api/board" in result.stderr
+
+
+def test_a_drop_can_be_read_before_a_slot_is_taken(by):
+    ada, bob, eve = person(1_000, name="Ada"), person(name="Bob"), person()
+    job_id = post(ada, "Three rivers.\nOne a line.", min_grade="F")
+    claim(bob, job_id)
+    for who in (eve, None):  # with a key and without
+        shown = by(who, "view", job_id)
+        assert shown.exit_code == 0
+        assert "One a line." in shown.stdout
+        assert "1. Bob works" in shown.stdout
+    submit(bob, job_id, "Rhine\nDanube\nVolga")
+    assert "1. Bob has handed in" in by(eve, "view", job_id).stdout
+    let_time_pass(job_id, 400)
+    close(job_id)
+    drive(job_id)
+    decided = by(None, "view", job_id).stdout
+    assert "ranking" in decided
+    assert "Bob" in decided
+    assert "Danube" not in decided
+    assert by(eve, "view", job_id, "--mine").exit_code == 5
+    assert by(None, "view", job_id, "--mine").exit_code == 3
+
+
+def test_a_late_release_says_that_it_counts(by):
+    bob, job_id = person(), post(person(100), time_limit_seconds=3600)
+    claim(bob, job_id)
+    assert by(bob, "status").stdout.count("due in") == 1
+    let_time_pass(job_id, 200)
+    assert "counts as a no-show" in by(bob, "release", job_id).stdout
+    claim(bob, job_id)
+    let_time_pass(job_id, 301)
+    assert "lost" in by(bob, "status").stdout

@@ -22,7 +22,7 @@ JOB = {
 }  # fmt: skip
 ESTIMATE = {
     "title": "x", "pack": "wild", "estimated_price_cents": 100, "estimated_time_limit_seconds": 300,
-    "fee_cents": 0, "max_claims": 5, "price_clamped": False,
+    "fee_cents": 0, "max_claims": 5, "min_grade": None, "warnings": [],
 }  # fmt: skip
 ENTRY = {"submission": {"job_id": ID, "revision": 1}}
 ANSWERS: dict[str, Any] = {

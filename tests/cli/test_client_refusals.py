@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from uuid import uuid4
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_every_kind_has_an_exit_code_of_its_own(by):
         by(ada, "jobs", "--status", "nonsense").exit_code: 2,
         by(None, "whoami").exit_code: 3,
         by(bob, "drop", "x", "-y").exit_code: 4,
-        by(bob, "view", job_id).exit_code: 5,
+        by(bob, "view", uuid4()).exit_code: 5,
         by(bob, "claim", job_id).exit_code: 6,
     }
     assert codes == {code: code for code in (2, 3, 4, 5, 6)}

@@ -16,7 +16,7 @@ class Canaries:
 
     env_name: str = field(default_factory=_canary)
     env_value: str = field(default_factory=_canary)
-    prompt: str = field(default_factory=_canary)  # of its second line; the first is its title on the board
+    prompt: str = field(default_factory=_canary)  # of its second line; public, but in no log and no message
     entry: str = field(default_factory=_canary)
     rival: str = field(default_factory=_canary)
     file: str = field(default_factory=_canary)

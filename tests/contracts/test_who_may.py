@@ -93,6 +93,7 @@ GET /readyz                                | everybody                    |     
 GET /metrics                               | everybody                    |                 |
 GET /openapi.json                          | everybody                    |                 |
 GET /docs                                  | everybody                    |                 |
+GET /api/board/<id>                        | everybody                    |                 |
 GET /docs.css                              | everybody                    |                 |
 GET /llms.txt                              | everybody                    |                 |
 GET /skill.md                              | everybody                    |                 |
@@ -199,6 +200,7 @@ class Scene:
         kind = line.path.split("/")[2] if "<" in line.path else ""
         make = {
             "jobs": self.decided if line.state == "decided" else self.drop,
+            "board": self.drop,
             "users": lambda: str(self.people["sender"].id),
             "keys": lambda: self.key(scopes=["spend"])[0],  # a key that may only spend can replace it
             "agents": self.agent,

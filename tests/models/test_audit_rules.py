@@ -227,7 +227,7 @@ def _window() -> None:
 
 def _claim() -> None:
     drop_in(Status.RANKING)
-    corrupt("UPDATE claims SET state = 'released' WHERE slot = 1")
+    corrupt("UPDATE claims SET state = 'released', released_at = now() WHERE slot = 1")
 
 
 def _unnoticed() -> None:

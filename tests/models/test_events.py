@@ -180,11 +180,14 @@ def test_no_event_has_more_in_it_than_it_should(settle):
     settle(revision_cooldown_seconds=0)
     known = {
         "drop.opened": {"price_cents", "pack", "window_closes_at"},
-        "submission.received": {"agent_id", "revision"},
+        "claim.created": {"agent_id", "agent_name", "slot", "expires_at"},
+        "claim.released": {"agent_id", "agent_name"},
+        "claim.expired": {"agent_id", "agent_name"},
+        "submission.received": {"agent_id", "agent_name", "revision"},
         "judge.step": {"ballot", "of", "judge"},
-        "drop.completed": {"grade", "winning_submission_id"},
+        "drop.completed": {"agent_id", "agent_name", "grade", "winning_submission_id"},
         "drop.failed": {"reason"},
-        "payout.posted": {"agent_id", "payout_cents"},
+        "payout.posted": {"agent_id", "agent_name", "payout_cents"},
     }
     sender = person(100)
     job_id = post(sender, "a-secret prompt", env_vars={"A": "a-secret"})
@@ -196,7 +199,7 @@ def test_no_event_has_more_in_it_than_it_should(settle):
     assert settled(job_id) == "verified"
     drop_in(Status.FAILED)
     for row in sql("SELECT kind, data, events::text AS whole FROM events"):
-        assert set(row.data) == known.get(row.kind, {"agent_id"} if row.kind.startswith("claim") else set())
+        assert set(row.data) == known.get(row.kind, set())
         assert "secret" not in row.whole
 
 

@@ -290,6 +290,7 @@ def agent_of(who: Person, name: str = "quill") -> UUID:
 
 CLAIM_AS = CLAIM.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
 ENTRY_AS = ENTRY.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
+RELEASED = "state = 'released', released_at = clock_timestamp()"
 DELETE_AGENT = "UPDATE agents SET deleted_at = now() WHERE id = :id"
 
 
@@ -341,6 +342,21 @@ def test_a_claim_of_an_agent_that_is_gone_does_not_come_back():
     assert refusal("UPDATE claims SET state = 'expired' WHERE id = :id", id=slot) is None
 
 
+def test_a_claim_stays_as_it_was_made():
+    job_id, who = drop_in(Status.OPEN), person()
+    claim(who, job_id)
+    for change in (
+        "created_at = created_at + interval '1 minute'",
+        "release_free_until = release_free_until + interval '1 minute'",
+    ):
+        assert refusal(f"UPDATE claims SET {change} WHERE job_id = :id", id=job_id) == "claims_frozen"
+    unstamped = "UPDATE claims SET state = 'released' WHERE job_id = :id"
+    assert refusal(unstamped, id=job_id) == "claims_released_check"
+    sql(f"UPDATE claims SET {RELEASED} WHERE job_id = :id", id=job_id)
+    later = "released_at = released_at + interval '1 second'"
+    assert refusal(f"UPDATE claims SET {later} WHERE job_id = :id", id=job_id) == "claims_frozen"
+
+
 def test_an_agent_at_work_is_not_deleted():
     job_id, who = drop_in(Status.OPEN), person()
     agent, slot = agent_of(who), uuid7()
@@ -381,7 +397,7 @@ def test_an_entry_needs_a_slot_of_its_author_in_its_drop():
 def test_a_slot_with_an_entry_is_not_given_to_another():
     job_id = drop_in(Status.OPEN)
     submit(person(), job_id)
-    assert refusal("UPDATE claims SET state = 'released' WHERE job_id = :id", id=job_id) == "claims_submitted"
+    assert refusal(f"UPDATE claims SET {RELEASED} WHERE job_id = :id", id=job_id) == "claims_submitted"
 
 
 @pytest.mark.parametrize(("late", "refused_by"), [("-1 ms", None), ("0 s", "submissions_window")])

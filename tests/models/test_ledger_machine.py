@@ -147,7 +147,7 @@ class Market(RuleBasedStateMachine):
         elif not refusal and drop.status is Status.OPEN and drop.age < drop.closes:
             drop.cancelling = True
             self._settle_window(drop)
-        elif not refusal and drop.status is not Status.CANCELLED:
+        elif not refusal:
             refusal = errors.NotCancellable
         self._expect(refusal, market.cancel, user, drop_id)
 

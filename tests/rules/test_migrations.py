@@ -78,6 +78,9 @@ def test_drops_that_ended_before_there_were_events_are_told_of(database: str):
         drop_in(status)
     told = "SELECT job_id, kind, data FROM events WHERE kind = ANY(:kinds) ORDER BY job_id"
     with db.engine().begin() as connection:
+        # The names of agents came to events later.
+        connection.execute(text("ALTER TABLE events DISABLE TRIGGER USER"))
+        connection.execute(text("UPDATE events SET data = data - 'agent_name'"))
         before = list(connection.execute(text(told), {"kinds": list(events.LAST)}))
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("DELETE FROM events"))

@@ -9,6 +9,7 @@ from web.app import create_app
 
 PUBLIC = {
     "GET /api/board",
+    "GET /api/board/<uuid:job_id>",
     "GET /api/board/stats",
     "GET /api/board/stream",
     "GET /api/feed",

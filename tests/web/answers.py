@@ -13,8 +13,8 @@ JOB_KEYS = {
 }  # fmt: skip
 CLAIM_KEYS = {"id", "job_id", "user_id", "agent_id", "expires_at", "submitted", "created_at"}
 SUBMISSION_KEYS = {
-    "id", "job_id", "user_id", "agent_id", "text", "files", "revision", "created_at", "revised_at",
-    "rank", "grade", "rationale", "sealed",
+    "id", "job_id", "user_id", "agent_id", "agent_name", "output_text", "output_attachments", "revision",
+    "created_at", "revised_at", "rank", "grade", "rationale", "sealed",
 }  # fmt: skip
 PROBLEM_KEYS = {"error", "code", "type", "title", "status", "request_id"}
 

@@ -41,6 +41,7 @@ def double(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Double]:
     """A Stripe of the test's own, where the settings say that Stripe is."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLORP_PUBLIC_URL", "https://clorp.test")
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
     with serving() as double:

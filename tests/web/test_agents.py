@@ -164,8 +164,9 @@ def test_the_default_moves(api, ada):
     assert ok(change(api, ada, agent_id, is_default=True))["is_default"] is True
     assert defaults(api, ada) == ["quill"]
     assert ok(api.post(ada, "/api/whoami"))["agent_id"] == agent_id
-    row = ok(api.post(ada, f"/api/jobs/{post(person(100))}/claim"), 201)
-    assert row["agent_id"] == agent_id
+    job_id = post(person(100))
+    ok(api.post(ada, f"/api/jobs/{job_id}/claim"), 201)
+    assert ok(api.get(None, f"/api/board/{job_id}"))["slots"][0]["agent"]["id"] == agent_id
     with unchanged():
         ok(change(api, ada, agent_id, is_default=True))
 

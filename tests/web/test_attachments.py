@@ -145,7 +145,7 @@ def test_an_entry_may_be_files_alone(api, field):
     author, job_id = person(), post(person(100))
     key = bring(author)
     row = ok(api.post(author, f"/api/jobs/{job_id}/submit", **{field: [key]}))["submission"]
-    assert (row["text"], names(row["files"]), row["revision"]) == ("", [key], 1)
+    assert (row["output_text"], names(row["output_attachments"]), row["revision"]) == ("", [key], 1)
     assert ok(api.get(author, f"/api/jobs/{job_id}/submissions/mine"))["submission"] == row
 
 
@@ -167,14 +167,16 @@ def test_other_files_are_a_revision(api, change):
         refused(api.post(author, path, text="a", files=change(*keys)), 429, "revision_cooldown")
     let_time_pass(job_id, 10)
     row = ok(api.post(author, path, text="a", files=change(*keys)))["submission"]
-    assert (row["revision"], names(row["files"])) == (2, change(*keys))
+    assert (row["revision"], names(row["output_attachments"])) == (2, change(*keys))
 
 
 def test_a_revision_without_files_leaves_none(api):
     author, job_id = person(), post(person(100))
     submit(author, job_id, "a", files=[bring(author)])
     let_time_pass(job_id, 10)
-    assert ok(api.post(author, f"/api/jobs/{job_id}/submit", text="b"))["submission"]["files"] == []
+    assert (
+        ok(api.post(author, f"/api/jobs/{job_id}/submit", text="b"))["submission"]["output_attachments"] == []
+    )
 
 
 def test_after_the_window_no_file_comes_in(api):
@@ -191,10 +193,12 @@ def test_the_winners_files_come_with_the_output(api):
     submit(author, job_id, "", files=[key])
     end_window(job_id)
     sealed = ok(api.get(sender, f"/api/jobs/{job_id}/submissions"))["submissions"][0]
-    assert (sealed["files"], sealed["sealed"]) == (None, True)
+    assert (sealed["output_attachments"], sealed["sealed"]) == ([], True)
     assert ok(api.get(sender, f"/api/jobs/{job_id}"))["output_attachments"] is None
     assert drive(job_id) == "verified"
     assert names(ok(api.get(sender, f"/api/jobs/{job_id}"))["output_attachments"]) == [key]
-    assert names(ok(api.get(sender, f"/api/jobs/{job_id}/submissions"))["submissions"][0]["files"]) == [key]
+    assert names(
+        ok(api.get(sender, f"/api/jobs/{job_id}/submissions"))["submissions"][0]["output_attachments"]
+    ) == [key]
     assert drop(job_id).grade != "F"  # the judge has read the file
     assert violations() == []

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.support import person, post, unchanged, violations
 from tests.web.answers import hidden, ok, refused
 
+BOM = b"\xef\xbb\xbf"
+
 MIB = 1024 * 1024
 
 
@@ -42,7 +44,7 @@ NOT_JSON = {
     "a trailing comma": b'{"prompt": "Hi",}',
     "two documents": b'{"prompt": "Hi"}{}',
     "white space": b" \n",
-    "a byte order mark": b'\xef\xbb\xbf{"prompt": "Hi"}',
+    "a byte order mark of UTF-16": '{"prompt": "Hi"}'.encode("utf-16"),
     "NaN": b'{"prompt": "Hi", "price_cents": NaN}',
     "Infinity": b'{"prompt": "Hi", "price_cents": Infinity}',
     "-Infinity": b'{"prompt": "Hi", "price_cents": -Infinity}',
@@ -154,7 +156,31 @@ def test_a_compressed_body_is_never_unpacked(http):
     """Ten kilobytes may become ten mebibytes."""
     packed = gzip.compress(b'{"prompt": "' + b"x" * 10 * 1024**2 + b'"}')
     headers = {**person().auth, "Content-Encoding": "gzip", "Content-Type": "application/json"}
-    refused(http.post("/api/jobs/run", data=packed, headers=headers), 400, "invalid_json")
+    answer = http.post("/api/jobs/run", data=packed, headers=headers)
+    refused(answer, 415, "unsupported_media_type")
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate", "zstd", "identity, gzip", "aes128gcm"])
+def test_no_route_takes_a_compressed_body(http, posts, coding):
+    for who, path in [*posts, (person(), "/api/uploads")]:
+        headers = {**who.auth, "Content-Encoding": coding, "Content-Type": "application/json"}
+        answer = http.post(path, data=gzip.compress(b"{}"), headers=headers)
+        refused(answer, 415, "unsupported_media_type")
+        assert answer.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_body_that_says_it_is_not_compressed_is_read(http):
+    headers = {**person().auth, "Content-Encoding": "identity"}
+    ok(http.post("/api/jobs/run", json={"prompt": "Hi"}, headers=headers))
+
+
+def test_a_byte_order_mark_before_the_json_is_skipped(api):
+    who = person()
+    plain = '{"prompt": "Zürich ist schön"}'.encode()
+    assert ok(api.send(who, "/api/jobs/run", BOM + plain)) == ok(api.send(who, "/api/jobs/run", plain))
+    refused(api.send(who, "/api/jobs/run", BOM), 400, "invalid_json")
+    refused(api.send(who, "/api/jobs/run", BOM + BOM + plain), 400, "invalid_json")
 
 
 def test_a_body_that_ends_early_is_no_body_at_all(api, posts, subtests):
@@ -241,7 +267,7 @@ def test_text_comes_back_as_it_was_sent(api, sender):
     job_id = ok(api.post(sender, "/api/jobs/run", prompt=strange, confirmed=True), 201)["id"]
     assert ok(api.get(sender, f"/api/jobs/{job_id}"))["prompt"] == strange
     entry = ok(api.post(person(), f"/api/jobs/{job_id}/submit", text=strange))
-    assert entry["submission"]["text"] == strange
+    assert entry["submission"]["output_text"] == strange
 
 
 # Addresses -------------------------------------------------------------------------------------

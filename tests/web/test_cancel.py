@@ -128,11 +128,14 @@ def test_a_second_cancel_answers_the_same_row(api, sender):
     assert ok(cancel(api, sender, job_id)) == first
 
 
-def test_a_cancelled_drop_stays_cancelled(api, sender):
-    job_id = post(sender)
-    first = ok(cancel(api, sender, job_id))
-    with unchanged():
-        assert ok(cancel(api, sender, job_id)) == first
+def test_a_cancelled_drop_cannot_be_cancelled_again(api, sender):
+    poor = person()
+    opened, unpaid = post(sender), post(poor)
+    for who, job_id in ((sender, opened), (poor, unpaid)):
+        ok(cancel(api, who, job_id))
+        with unchanged():
+            problem = refused(cancel(api, who, job_id), 400, "not_cancellable")
+            assert problem["job_status"] == "cancelled"
 
 
 def test_after_the_window_it_is_too_late(api, sender):

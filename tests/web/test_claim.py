@@ -16,7 +16,7 @@ def test_a_claim_has_exactly_these_fields(api):
     assert row.keys() == CLAIM_KEYS
     assert row["job_id"] == str(job_id)
     assert row["user_id"] == str(competitor.id)
-    assert row["agent_id"] == default_agent(competitor)
+    assert row["agent_id"] is None
     assert row["submitted"] is False
 
 
@@ -94,10 +94,38 @@ def test_an_agent_of_the_caller_may_be_named(api):
         assert row["agent_id"] == agent_id
 
 
-def test_no_agent_means_the_default_one(api):
+def test_where_no_agent_is_named_the_default_one_competes_and_none_is_shown(api):
     competitor, job_id = person(), post(person(100))
-    row = ok(api.post(competitor, f"/api/jobs/{job_id}/claim", agentId=None), 201)
-    assert row["agent_id"] == default_agent(competitor)
+    for _ in range(2):  # a refresh, too
+        row = ok(api.post(competitor, f"/api/jobs/{job_id}/claim", agentId=None), 201)
+        assert row["agent_id"] is None
+    assert sole_slot(api, job_id)["agent"]["id"] == default_agent(competitor)
+    submit(competitor, job_id)
+    assert ok(api.post(competitor, f"/api/jobs/{job_id}/claim"), 201)["agent_id"] is None
+
+
+def test_a_refresh_that_names_no_agent_keeps_the_one_that_competes(api):
+    competitor, job_id = person(), post(person(100))
+    second = second_agent(competitor)
+    rows = [
+        ok(api.post(competitor, f"/api/jobs/{job_id}/claim", **named), 201)["agent_id"]
+        for named in ({}, {"agentId": second}, {}, {"agentId": default_agent(competitor)})
+    ]
+    assert rows == [None, second, second, default_agent(competitor)]
+
+
+def test_an_entry_in_the_name_of_an_agent_names_the_claim(api):
+    competitor, job_id = person(), post(person(100))
+    ok(api.post(competitor, f"/api/jobs/{job_id}/claim"), 201)
+    second = second_agent(competitor)
+    ok(api.post(competitor, f"/api/jobs/{job_id}/submit", text="Rhine", agentId=second))
+    assert ok(api.post(competitor, f"/api/jobs/{job_id}/claim"), 201)["agent_id"] == second
+
+
+def sole_slot(api, job_id) -> dict:
+    slots = ok(api.get(None, f"/api/board/{job_id}"))["slots"]
+    (taken,) = [slot for slot in slots if slot["state"] != "free"]
+    return taken
 
 
 def test_somebody_elses_agent_is_refused(api):

@@ -45,10 +45,10 @@ def test_a_drop_from_post_to_payout(url):
         job = sender.post("Name three rivers.", price_cents=300, env_vars={"TOKEN": "t"})
         assert [row["id"] for row in worker.board()["board"]] == [job["id"]]
         assert worker.claim(job["id"])["user_id"] == str(bob.id)
-        assert worker.release(job["id"]) == {"released": True}
+        assert worker.release(job["id"]) == {"released": True, "no_show": False}
         assert worker.submit(job["id"], "Rhine, Danube, Volga.")["submission"]["revision"] == 1
         assert worker.job(job["id"])["envVars"] == {"TOKEN": "t"}
-        assert worker.mine(job["id"])["submission"]["text"] == "Rhine, Danube, Volga."
+        assert worker.mine(job["id"])["submission"]["output_text"] == "Rhine, Danube, Volga."
         assert sender.submissions(job["id"])["submissions"][0]["sealed"]
         assert worker.status()[0]["submitted"]
         assert sender.jobs(status="open")[0]["id"] == job["id"]

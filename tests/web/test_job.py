@@ -92,7 +92,7 @@ def test_the_verdict_shows_the_winner_to_all_who_took_part(api):
         row = ok(job(api, who, job_id))
         assert row["status"] == "verified"
         assert row["winning_submission_id"] == best["id"]
-        assert (row["output_text"], row["output_attachments"]) == (best["text"], [])
+        assert (row["output_text"], row["output_attachments"]) == (best["output_text"], [])
         assert (row["grade"], row["grade_rationale"]) == (best["grade"], best["rationale"])
         assert row["failure_reason"] is None
 
@@ -125,7 +125,7 @@ def test_a_verdict_stands_before_the_payout(api):
         row = ok(job(api, who, job_id))
         assert (row["status"], row["output_text"]) == ("completed", f"The answer of {worker.name}.")
     (entry,) = ok(api.get(sender, f"/api/jobs/{job_id}/submissions"))["submissions"]
-    assert (entry["sealed"], entry["text"]) == (False, row["output_text"])
+    assert (entry["sealed"], entry["output_text"]) == (False, row["output_text"])
     assert ok(api.get(None, "/api/feed"))["feed"][0]["status"] == "completed"
     assert ok(api.get(worker, "/api/users/status"))[0]["payout_cents"] is None
     with unchanged():

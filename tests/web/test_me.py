@@ -3,13 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from tests.support import drive, let_time_pass, people, person, post, submit, unchanged
+from tests.support import claim, close, drive, let_time_pass, people, person, post, submit, unchanged
 from tests.web.answers import ok
 from tests.web.scenes import decided, end_window
 
 STATUS_KEYS = {
-    "job_id", "title", "status", "price_cents", "window_closes_at", "claim_expires_at", "submitted",
-    "submission_id", "grade", "rank", "payout_cents",
+    "job_id", "title", "status", "price_cents", "window_closes_at", "state", "claim_expires_at",
+    "release_free_until", "submitted", "submission_id", "grade", "rank", "payout_cents",
 }  # fmt: skip
 
 
@@ -81,8 +81,49 @@ def test_a_live_claim_shows_until_it_runs_out(api):
     assert (item["job_id"], item["status"], item["submitted"]) == (str(job_id), "open", False)
     assert item["claim_expires_at"] == row["expires_at"]
     assert {item[key] for key in ("submission_id", "grade", "rank", "payout_cents")} == {None}
+    assert item["state"] == "held"
     let_time_pass(job_id, 301)
+    (lost,) = ok(api.get(competitor, "/api/users/status"))
+    assert (lost["state"], lost["submitted"], lost["release_free_until"]) == ("expired", False, None)
+
+
+def test_whoever_lost_a_slot_by_time_finds_it_for_an_hour(api):
+    competitor, job_id = person(), post(person(100), time_limit_seconds=3600)
+    claim(competitor, job_id)
+    (item,) = ok(api.get(competitor, "/api/users/status"))
+    assert item["release_free_until"] < item["claim_expires_at"]
+    let_time_pass(job_id, 301)
+    assert standing(api, competitor)[str(job_id)]["state"] == "expired"
+    home = ok(api.get(competitor, "/api/home"))
+    assert ([row["job_id"] for row in home["expired"]], home["claims"]) == ([str(job_id)], [])
+    close(job_id)  # the sweep marks it; nothing changes for its user
+    assert standing(api, competitor)[str(job_id)]["state"] == "expired"
+    let_time_pass(job_id, 3_600)
     assert standing(api, competitor) == {}
+    assert ok(api.get(competitor, "/api/home"))["expired"] == []
+
+
+def test_a_slot_that_ended_with_the_window_was_lost_too(api):
+    competitor, job_id = person(), post(person(100), time_limit_seconds=60)
+    claim(competitor, job_id)
+    let_time_pass(job_id, 61)
+    close(job_id)
+    row = standing(api, competitor)[str(job_id)]
+    assert (row["state"], row["status"]) == ("expired", "failed")
+
+
+def test_a_slot_that_was_taken_again_or_released_is_not_lost(api):
+    again, released = person(), person()
+    job_id = post(person(100), time_limit_seconds=3600)
+    claim(again, job_id)
+    let_time_pass(job_id, 301)
+    claim(again, job_id)
+    claim(released, job_id)
+    ok(api.http.delete(f"/api/jobs/{job_id}/claim", headers=released.auth))
+    assert standing(api, again)[str(job_id)]["state"] == "held"
+    assert standing(api, released) == {}
+    submit(again, job_id)
+    assert standing(api, again)[str(job_id)]["state"] == "submitted"
 
 
 def test_an_entry_shows_and_later_what_became_of_it(api):

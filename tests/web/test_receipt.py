@@ -25,8 +25,10 @@ def test_it_has_every_ballot_and_the_hashes_of_what_was_read(api, database):
     entries = ok(api.get(sender, f"/api/jobs/{job_id}/submissions"))["submissions"]
     assert [entry["submission_id"] for entry in found["entries"]] == [entry["id"] for entry in entries]
     assert [entry["sha256"] for entry in found["entries"]] == [
-        hashlib.sha256(entry["text"].encode()).hexdigest() for entry in entries
+        hashlib.sha256(entry["output_text"].encode()).hexdigest() for entry in entries
     ]
+    assert {entry["agent_name"] for entry in found["entries"]} == {who.name for who in workers}
+    assert [entry["agent_id"] for entry in found["entries"]] == [entry["agent_id"] for entry in entries]
     assert found["prompt_sha256"] == hashlib.sha256(b"Name three rivers.").hexdigest()
     assert [ballot["k"] for ballot in found["ballots"]] == [0, 1, 2]
     for ballot in found["ballots"]:

@@ -50,6 +50,46 @@ def test_a_key_belongs_to_one_request(send):
             refused(send(sender, path, "one", **fields), 422, "idempotency_key_reused")
 
 
+def test_a_retry_may_write_the_same_json_otherwise(api):
+    """Another order of keys, other white space, escapes or a byte order mark mean nothing."""
+    sender = person(1_000)
+    headers = {**sender.auth, "Idempotency-Key": "one", "Content-Type": "application/json"}
+    bodies = [
+        '{"prompt":"Zwölf Flüsse","confirmed":true,"price_cents":50,"envVars":{"A":"1","B":"2"}}',
+        '{"envVars": {"B": "2", "A": "1"}, "price_cents": 50, "confirmed": true, "prompt": "Zwölf Flüsse"}',
+        '\n{"prompt":"Zw\\u00f6lf Fl\\u00fcsse",\t"confirmed":true,"envVars":{"B":"2","A":"1"},'
+        '"price_cents":50} ',
+        '\ufeff{"prompt":"Zwölf Flüsse","confirmed":true,"price_cents":50,"envVars":{"A":"1","B":"2"}}',
+    ]
+    answers = [api.http.post("/api/jobs/run", data=body.encode(), headers=headers) for body in bodies]
+    assert {answer.data for answer in answers} == {answers[0].data}
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, *["true"] * 3]
+    for other in ('"price_cents":51', '"price_cents":50.5', '"price_cents":"50"'):
+        body = bodies[0].replace('"price_cents":50', other).encode()
+        assert api.http.post("/api/jobs/run", data=body, headers=headers).status_code in (400, 422)
+    assert (drops(), balance(sender)) == (1, 950)
+
+
+def test_no_body_and_an_empty_object_are_the_same_request(api):
+    sender = person(1_000)
+    job_id = post(sender)
+    headers = {**sender.auth, "Idempotency-Key": "one"}
+    first = api.http.post(f"/api/jobs/{job_id}/cancel", headers=headers)
+    again = api.http.post(f"/api/jobs/{job_id}/cancel", json={}, headers=headers)
+    assert ok(again) == ok(first)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_number_too_long_to_be_written_anew_is_compared_as_it_was_sent(api):
+    sender = person(1_000)
+    headers = {**sender.auth, "Idempotency-Key": "one", "Content-Type": "application/json"}
+    body = b'{"prompt": "x", "confirmed": true, "junk": ' + b"7" * 5_000 + b"}"
+    first = api.http.post("/api/jobs/run", data=body, headers=headers)
+    again = api.http.post("/api/jobs/run", data=body, headers=headers)
+    assert first.status_code in (201, 400)
+    assert again.status_code == first.status_code
+
+
 def test_two_users_may_take_the_same_key(send):
     ann, bob = person(1_000), person(1_000)
     first, second = (ok(send(who, "/api/jobs/run", "one", **DROP), 201)["id"] for who in (ann, bob))

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from models.market import NO_MIN_GRADE
 from models.packs import DEFAULT_BOUNTY_CENTS
 from tests.support import balance, person, post, unchanged, violations
 from tests.web.answers import JOB_KEYS, ok, refused
@@ -22,7 +23,14 @@ def test_an_estimate_has_exactly_these_fields(api):
         "fee_cents": 0,
         "payout_cents": 100,
         "max_claims": 5,
+        "min_grade": None,
         "price_clamped": False,
+        "price_min_cents": 50,
+        "price_max_cents": 100_000,
+        "time_limit_clamped": False,
+        "time_limit_min_seconds": 30,
+        "time_limit_max_seconds": 3600,
+        "warnings": [NO_MIN_GRADE],
     }
 
 

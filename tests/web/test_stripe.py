@@ -380,3 +380,11 @@ def test_the_signature_is_the_one_of_stripes_library(api):
     assert WebhookSignature.verify_header(body, delivery.signature, SECRET, tolerance=300)
     two = f"{delivery.signature},v1=0123"  # while a secret is rolled
     signature.verify(signature.Delivery(body, two), SECRET, now)
+
+
+def test_without_a_public_address_nobody_can_be_sent_back(api, settle):
+    settle(payments="stripe", public_url="")
+    who = person()
+    with unchanged():
+        problem = refused(api.post(who, "/api/wallet/topup", amount_cents=2000), 503, "unavailable")
+    assert "CLORP_PUBLIC_URL" in problem["error"]

@@ -26,7 +26,7 @@ def assert_sealed(rows):
     for row in rows:
         assert row.keys() == SUBMISSION_KEYS
         assert row["sealed"] is True
-        assert (row["text"], row["files"], row["rationale"]) == (None, None, None)
+        assert (row["output_text"], row["output_attachments"], row["rationale"]) == (None, [], None)
 
 
 def test_a_drop_without_entries_has_an_empty_list(api):
@@ -53,7 +53,7 @@ def test_decided_entries_are_open_and_in_order_of_rank(api):
     sender, workers = person(100), people(3)
     rows = entries(api, sender, decided(sender, *workers))
     assert [row["rank"] for row in rows] == [1, 2, 3]
-    assert {row["text"] for row in rows} == {f"The answer of {who.name}." for who in workers}
+    assert {row["output_text"] for row in rows} == {f"The answer of {who.name}." for who in workers}
     grades = [row["grade"] for row in rows]
     assert grades == sorted(grades, key="SABCDF".index)
     assert all(row["rationale"] and row["sealed"] is False for row in rows)

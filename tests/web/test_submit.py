@@ -33,8 +33,9 @@ def test_an_entry_comes_back_whole(api):
         "job_id": str(job_id),
         "user_id": str(competitor.id),
         "agent_id": default_agent(competitor),
-        "text": "Rhine, Nile, Amazon.",
-        "files": [],
+        "agent_name": competitor.name,
+        "output_text": "Rhine, Nile, Amazon.",
+        "output_attachments": [],
         "revision": 1,
         "rank": None,
         "grade": None,
@@ -109,7 +110,7 @@ def test_the_last_revision_counts(api):
     for revision, text in ((2, "second"), (3, "third")):
         let_time_pass(job_id, 10)
         row = ok(hand_in(api, competitor, job_id, text))["submission"]
-        assert (row["id"], row["text"], row["revision"]) == (first["id"], text, revision)
+        assert (row["id"], row["output_text"], row["revision"]) == (first["id"], text, revision)
     assert row["revised_at"] > row["created_at"]
 
 
@@ -220,7 +221,7 @@ def test_a_hundred_thousand_characters_fit(api):
     competitor, job_id = person(), post(person(100))
     with unchanged():
         refused(hand_in(api, competitor, job_id, "x" * 100_001), 400, "invalid_request")
-    assert ok(hand_in(api, competitor, job_id, "🦀" * 100_000))["submission"]["text"] == "🦀" * 100_000
+    assert ok(hand_in(api, competitor, job_id, "🦀" * 100_000))["submission"]["output_text"] == "🦀" * 100_000
 
 
 def test_a_file_has_to_be_an_upload_of_the_caller(api, subtests):

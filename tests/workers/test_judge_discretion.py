@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.grades import Brief, Candidate
-from workers.judge.discretion import WITHHELD, discreet
+from models.grades import Brief, Candidate, Opinion
+from workers.judge.discretion import WITHHELD, discreet, mark_quotes
 
 BRIEF = Brief(
     "Name three long rivers of Europe and say where each of them ends.",
@@ -47,3 +47,19 @@ def test_what_it_says_of_its_own_entry_and_of_the_task_is_told(flaw):
 def test_one_entry_has_nobody_to_be_quoted():
     alone = Brief(BRIEF.prompt, "wild", BRIEF.candidates[1:])
     assert discreet("the port of Rotterdam hides its true mouth", "BB", alone) != WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("remark", "quotes"),
+    [
+        ("It says that the Volga ends in the Caspian Sea, which is right.", True),
+        ("欧洲最长的河流是伏尔加河它流入里海而不是黑海也不", True),
+        ("Does not name three long rivers of Europe and say where each of them ends.", False),
+        ("Two rivers, clear and exact.", False),
+    ],
+)
+def test_what_the_public_may_read_quotes_no_entry(remark, quotes):
+    opinions = {"AA": Opinion(1, "A", remark), "BB": Opinion(2, "B", "Shorter.")}
+    marked = mark_quotes(opinions, BRIEF)
+    assert (marked["AA"].quotes, marked["BB"].quotes) == (quotes, False)
+    assert marked["AA"].rationale == remark

@@ -13,6 +13,7 @@ from models import backups, db, files, migrate
 from models.backups import Kept
 from models.errors import FileLost
 from models.settings import settings
+from models.times import timestamp
 from web.cli.archive import FORMAT, Manifest, Writer
 from web.cli.postgres_tools import tools_for
 from web.cli.servers import data_option, database
@@ -69,7 +70,7 @@ def _write(file: Path) -> tuple[Manifest, int]:
             clorp=version("clorp"),
             migration=migrate.current(),
             postgresql=major,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            created_at=timestamp(datetime.now(UTC)),
             counts=counts,
             files=len(rows) - len(missing),
             missing_files=len(missing),

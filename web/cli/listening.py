@@ -5,6 +5,7 @@ import socket
 
 import click
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _BACKLOG = 2048  # gunicorn's own; who comes while web is started anew waits here instead of being refused
 
 
@@ -29,8 +30,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 def url(host: str, listener: socket.socket) -> str:
     """Where those on this machine reach it."""
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    reachable = "127.0.0.1" if host in _EVERYWHERE else host
     return f"http://{_joined(reachable, listener.getsockname()[1])}"
+
+
+def everywhere(listener: socket.socket) -> bool:
+    """Return whether it listens on every address: then none of them is the one that others know."""
+    return str(listener.getsockname()[0]) in _EVERYWHERE
 
 
 def _joined(host: str, port: int) -> str:

@@ -81,6 +81,8 @@ def _run(supervisor: Supervisor, data: Path, listener: socket.socket, url: str, 
     begun = time.monotonic()
     hint = _data_hint(data)  # as long as the settings say what other commands will find in them
     use(CLORP_DATA=str(data))  # the children keep uploads there, too
+    if not settings().public_url and not listening.everywhere(listener):
+        use(CLORP_PUBLIC_URL=url)
     _start_servers(supervisor, data)
     if not settings().encryption_keys:
         use(CLORP_ENCRYPTION_KEYS=embedded.encryption_key(data))

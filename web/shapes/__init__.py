@@ -3,7 +3,7 @@
 Every model is also what OpenAPI says of an answer. What does not apply yet is null, never missing.
 """
 
-from web.shapes.drops import Board, BoardDrop, Estimate, Feed, FeedDrop, Job
+from web.shapes.drops import Board, BoardDrop, Estimate, Feed, FeedDrop, Job, PublicDrop
 from web.shapes.entries import Claim, Mine, Ranking, Released, Standing, Submission, Submissions, Submitted
 from web.shapes.market import Home, Leaderboard, LeaderboardAgent, LiveClaim, Stats
 from web.shapes.money import Audit, AutoTopup, LedgerEntry, Payment, Received, Trust, Wallet
@@ -20,7 +20,7 @@ from web.shapes.people import (
     SignedUp,
 )
 from web.shapes.verdicts import Receipt, ReceiptBallot, ReceiptEntry, ReceiptVote
-from web.shapes.words import ApiKey, Cents, File, Id, Time, time
+from web.shapes.words import ApiKey, Cents, File, Id, Time
 
 __all__ = [
     "Agent",
@@ -51,6 +51,7 @@ __all__ = [
     "Payment",
     "Profile",
     "PublicAgent",
+    "PublicDrop",
     "Ranking",
     "Receipt",
     "ReceiptBallot",
@@ -68,5 +69,4 @@ __all__ = [
     "Time",
     "Trust",
     "Wallet",
-    "time",
 ]

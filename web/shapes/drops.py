@@ -1,15 +1,30 @@
 """Drops as answers: what one would cost, one whole, on the board, in the feed."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from models import spectating
 from models.grades import Grade
+from models.market import NO_MIN_GRADE
 from models.market import Estimate as Terms
 from models.packs import Pack
+from models.spectating import public_rationale
 from models.states import Status
 from models.views import BoardItem, FeedItem, JobView
-from web.shapes.words import Cents, File, Id, Time
+from web.shapes.words import AgentName, Cents, File, Id, PublicFile, Time
+
+PROMPT_SHOWN = 1_000  # characters of a prompt in lists
+
+_RATIONALE = "Why; withheld from everybody but sender and competitors where it quotes an entry."
+ShortPrompt = Annotated[
+    str,
+    Field(
+        description=f"Its first {PROMPT_SHOWN:,} characters; `GET /api/board/<id>` has the whole.",
+        examples=["Name three rivers of Europe."],
+    ),
+]
+PromptTruncated = Annotated[bool, Field(description="Whether the prompt goes on.")]
 
 
 class Estimate(BaseModel):
@@ -24,7 +39,16 @@ class Estimate(BaseModel):
     fee_cents: int = Field(description="What the house keeps of the bounty.", examples=[0])
     payout_cents: Cents
     max_claims: int = Field(examples=[5])
+    min_grade: Grade | None = Field(description="Below it nothing is paid.")
     price_clamped: bool = Field(description="Whether the price was out of range and brought into it.")
+    price_min_cents: int = Field(examples=[50])
+    price_max_cents: int = Field(examples=[100_000])
+    time_limit_clamped: bool = Field(description="Whether the time was out of range and brought into it.")
+    time_limit_min_seconds: int = Field(examples=[30])
+    time_limit_max_seconds: int = Field(examples=[3_600])
+    warnings: list[str] = Field(
+        description="What to know before confirming, a sentence each.", examples=[[NO_MIN_GRADE]]
+    )
 
     @classmethod
     def of(cls, terms: Terms) -> Self:
@@ -39,7 +63,14 @@ class Estimate(BaseModel):
             fee_cents=terms.fee_cents,
             payout_cents=terms.price_cents - terms.fee_cents,
             max_claims=terms.max_claims,
+            min_grade=terms.draft.min_grade,
             price_clamped=terms.price_clamped,
+            price_min_cents=terms.price_min_cents,
+            price_max_cents=terms.price_max_cents,
+            time_limit_clamped=terms.time_limit_clamped,
+            time_limit_min_seconds=terms.time_limit_min_seconds,
+            time_limit_max_seconds=terms.time_limit_max_seconds,
+            warnings=terms.warnings,
         )
 
 
@@ -117,6 +148,8 @@ class BoardDrop(BaseModel):
 
     id: Id
     title: str = Field(examples=["Name three rivers of Europe."])
+    prompt: ShortPrompt
+    prompt_truncated: PromptTruncated
     pack: Pack
     price_cents: Cents
     payout_cents: Cents
@@ -138,6 +171,8 @@ class BoardDrop(BaseModel):
         return cls(
             id=drop.id,
             title=drop.title,
+            prompt=drop.prompt[:PROMPT_SHOWN],
+            prompt_truncated=len(drop.prompt) > PROMPT_SHOWN,
             pack=drop.pack,
             price_cents=drop.price_cents,
             payout_cents=drop.price_cents - drop.fee_cents,
@@ -168,14 +203,20 @@ class FeedDrop(BaseModel):
     id: Id
     status: Status
     title: str = Field(examples=["Name three rivers of Europe."])
+    prompt: ShortPrompt
+    prompt_truncated: PromptTruncated
     pack: Pack
     price_cents: Cents
     payout_cents: Cents
     grade: Grade | None
+    grade_rationale: str | None = Field(description=_RATIONALE)
     winner: str = Field(description="Name of the winning agent.", examples=["quill"])
+    winner_agent_id: Id
     submissions_count: int = Field(examples=[5])
     opened_at: Time | None
     ended_at: Time | None
+    created_at: Time
+    updated_at: Time
 
     @classmethod
     def of(cls, item: FeedItem) -> Self:
@@ -185,14 +226,20 @@ class FeedDrop(BaseModel):
             id=drop.id,
             status=drop.status,
             title=drop.title,
+            prompt=drop.prompt[:PROMPT_SHOWN],
+            prompt_truncated=len(drop.prompt) > PROMPT_SHOWN,
             pack=drop.pack,
             price_cents=drop.price_cents,
             payout_cents=drop.price_cents - drop.fee_cents,
             grade=drop.grade,
-            winner=item.winner,
+            grade_rationale=public_rationale(drop),
+            winner=item.winner.name,
+            winner_agent_id=item.winner.id,
             submissions_count=item.submissions_count,
             opened_at=drop.opened_at,
             ended_at=drop.ended_at,
+            created_at=drop.created_at,
+            updated_at=drop.updated_at,
         )
 
 
@@ -200,3 +247,103 @@ class Feed(BaseModel):
     """Decided drops, newest first."""
 
     feed: list[FeedDrop]
+
+
+class Slot(BaseModel):
+    """A slot of the arena, and who is in it."""
+
+    slot: int = Field(description="From 1 on.", examples=[2])
+    state: Literal["free", "claimed", "entered"]
+    agent: AgentName | None
+    expires_at: Time | None = Field(description="When a claim without an entry ends.")
+    revision: int | None = Field(description="Of an entry: counts up with each replacement.", examples=[1])
+
+    @classmethod
+    def of(cls, slot: spectating.Slot) -> Self:
+        """Of a slot."""
+        return cls(
+            slot=slot.number,
+            state=slot.state,
+            agent=AgentName.of(slot.agent) if slot.agent else None,
+            expires_at=slot.expires_at,
+            revision=slot.revision,
+        )
+
+
+class Place(BaseModel):
+    """A rank of a decided drop."""
+
+    rank: int = Field(examples=[1])
+    grade: Grade
+    agent: AgentName
+
+
+class PublicDrop(BaseModel):
+    """A drop as everybody may see it. What is handed in stays between sender and competitors."""
+
+    id: Id
+    status: Status
+    title: str = Field(examples=["Name three rivers of Europe."])
+    prompt: str = Field(examples=["Name three rivers of Europe."])
+    pack: Pack
+    price_cents: Cents
+    fee_cents: int = Field(examples=[0])
+    payout_cents: Cents
+    time_limit_seconds: int = Field(examples=[300])
+    min_grade: Grade | None
+    attachments: list[PublicFile] = Field(description="Only who takes a slot can read them.")
+    max_claims: int = Field(examples=[5])
+    claims_count: int = Field(description="Slots in use: entries and live claims.", examples=[2])
+    submissions_count: int = Field(examples=[1])
+    slots: list[Slot]
+    opened_at: Time | None
+    window_closes_at: Time | None
+    seconds_left: int = Field(description="Until the window closes.", examples=[241])
+    cancel_requested_at: Time | None
+    ballots_cast: int = Field(description="While it is judged, and after.", examples=[3])
+    ballots_total: int = Field(description="0 before the window closes.", examples=[5])
+    ranking: list[Place] = Field(description="By rank, once the drop is decided.")
+    grade: Grade | None = Field(description="The winner's.")
+    grade_rationale: str | None = Field(description=_RATIONALE)
+    failure_reason: str | None = Field(description="`no_submissions` or `below_min_grade`.")
+    ended_at: Time | None
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, view: spectating.Spectacle) -> Self:
+        """Of a drop that was opened."""
+        drop = view.drop
+        return cls(
+            id=drop.id,
+            status=drop.status,
+            title=drop.title,
+            prompt=drop.prompt,
+            pack=drop.pack,
+            price_cents=drop.price_cents,
+            fee_cents=drop.fee_cents,
+            payout_cents=drop.price_cents - drop.fee_cents,
+            time_limit_seconds=drop.time_limit_seconds,
+            min_grade=drop.min_grade,
+            attachments=[PublicFile.of(row) for row in view.files],
+            max_claims=drop.max_claims,
+            claims_count=view.claims_count,
+            submissions_count=view.submissions_count,
+            slots=[Slot.of(slot) for slot in view.slots],
+            opened_at=drop.opened_at,
+            window_closes_at=drop.window_closes_at,
+            seconds_left=view.seconds_left,
+            cancel_requested_at=drop.cancel_requested_at,
+            ballots_cast=view.ballots_cast,
+            ballots_total=view.ballots_total,
+            ranking=[
+                Place(rank=entry.rank or 0, grade=entry.grade or "F", agent=AgentName.of(agent))
+                for entry, agent in view.ranking
+            ],
+            grade=drop.grade,
+            grade_rationale=public_rationale(drop),
+            failure_reason=drop.failure_reason,
+            ended_at=drop.ended_at,
+            created_at=drop.created_at,
+            updated_at=drop.updated_at,
+        )

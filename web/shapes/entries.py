@@ -1,38 +1,36 @@
 """Competing as answers: claims, entries, where one stands."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from models.grades import Grade
 from models.schema import Claim as ClaimRow
-from models.schema import Submission as SubmissionRow
-from models.schema import Upload
 from models.states import OPENED, Status
-from models.views import StatusRow
+from models.views import EntryView, SlotState, StatusRow
 from web.shapes.drops import Job
 from web.shapes.words import Cents, File, Id, Time
 
 
 class Claim(BaseModel):
-    """A claim, for who holds it."""
+    """A claim, for its holder."""
 
     id: Id
     job_id: Id
     user_id: Id
-    agent_id: Id | None
+    agent_id: Id | None = Field(description="The agent that was named; null: your default one competes.")
     expires_at: Time
     submitted: bool
     created_at: Time
 
     @classmethod
     def of(cls, row: ClaimRow) -> Self:
-        """Of a claim."""
+        """Of a claim. Where no agent was named none is shown, although the default one competes."""
         return cls(
             id=row.id,
             job_id=row.job_id,
             user_id=row.user_id,
-            agent_id=row.agent_id,
+            agent_id=row.agent_id if row.agent_named else None,
             expires_at=row.expires_at,
             submitted=row.state == "submitted",
             created_at=row.created_at,
@@ -43,17 +41,21 @@ class Released(BaseModel):
     """The slot is free again."""
 
     released: Literal[True] = True
+    no_show: bool = Field(
+        description="Whether this counts as a no-show: more than half of the claim's time had passed."
+    )
 
 
 class Submission(BaseModel):
-    """An entry. `sealed`: its body, files and rationale are not yet, or never, to be read by who asks."""
+    """An entry. `sealed`: its text, files and rationale are not yet, or never, the caller's to read."""
 
     id: Id
     job_id: Id
     user_id: Id
-    agent_id: Id | None
-    text: str | None = Field(examples=["1. Rhine\n2. Danube\n3. Volga"])
-    files: list[File] | None
+    agent_id: Id
+    agent_name: str = Field(examples=["quill"])
+    output_text: str | None = Field(examples=["1. Rhine\n2. Danube\n3. Volga"])
+    output_attachments: list[File]
     revision: int = Field(description="Counts up with each replacement.", examples=[1])
     created_at: Time
     revised_at: Time
@@ -63,15 +65,17 @@ class Submission(BaseModel):
     sealed: bool
 
     @classmethod
-    def of(cls, row: SubmissionRow, files: list[Upload]) -> Self:
+    def of(cls, entry: EntryView) -> Self:
         """Of an entry, whole: for its author, or for the sender who paid."""
+        row = entry.row
         return cls(
             id=row.id,
             job_id=row.job_id,
             user_id=row.user_id,
-            agent_id=row.agent_id,
-            text=row.body,
-            files=[File.of(file) for file in files],
+            agent_id=entry.agent.id,
+            agent_name=entry.agent.name,
+            output_text=row.body,
+            output_attachments=[File.of(file) for file in entry.files],
             revision=row.revision,
             created_at=row.created_at,
             revised_at=row.revised_at,
@@ -82,12 +86,18 @@ class Submission(BaseModel):
         )
 
     @classmethod
-    def for_sender(cls, row: SubmissionRow, files: list[Upload], status: Status) -> Self:
+    def for_sender(cls, entry: EntryView, status: Status) -> Self:
         """Of an entry for the sender: sealed until the drop is decided, for ever where nothing was paid."""
-        whole = cls.of(row, files)
+        whole = cls.of(entry)
         if status in OPENED:
             return whole
-        return whole.model_copy(update={"text": None, "files": None, "rationale": None, "sealed": True})
+        hidden: dict[str, Any] = {
+            "output_text": None,
+            "output_attachments": [],
+            "rationale": None,
+            "sealed": True,
+        }
+        return whole.model_copy(update=hidden)
 
 
 class Ranking(BaseModel):
@@ -124,7 +134,13 @@ class Standing(BaseModel):
     status: Status
     price_cents: Cents
     window_closes_at: Time | None
+    state: SlotState = Field(
+        description="Of your slot: `held` without an entry, `submitted` with one, `expired`: lost by time."
+    )
     claim_expires_at: Time
+    release_free_until: Time | None = Field(
+        description="Releasing the slot until then is no no-show; null unless it is held."
+    )
     submitted: bool
     submission_id: Id | None
     grade: Grade | None
@@ -141,7 +157,9 @@ class Standing(BaseModel):
             status=row.drop.status,
             price_cents=row.drop.price_cents,
             window_closes_at=row.drop.window_closes_at,
+            state=row.state,
             claim_expires_at=row.claim.expires_at,
+            release_free_until=row.claim.release_free_until if row.state == "held" else None,
             submitted=entry is not None,
             submission_id=entry and entry.id,
             grade=entry and entry.grade,

@@ -1,6 +1,6 @@
 """The market at a glance, as answers: figures, ratings, one's own desk."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -74,6 +74,7 @@ class Home(BaseModel):
     balance_cents: Cents
     escrow_cents: int = Field(examples=[300])
     claims: list["LiveClaim"] = Field(description="Slots you hold without an entry, most urgent first.")
+    expired: list[Standing] = Field(description="Slots you lost by time in the last hour.")
     waiting: list[Standing] = Field(description="Your entries that are not decided yet.")
     results: list[Standing] = Field(description="Your entries that were decided in the last 24 hours.")
     board: list[BoardDrop] = Field(description="The best bounties you could join now.")
@@ -83,6 +84,7 @@ class LiveClaim(BaseModel):
     """A slot that runs out."""
 
     job_id: Id
+    state: Literal["held"] = "held"
     title: str = Field(examples=["Name three rivers of Europe."])
     price_cents: Cents
     claim_expires_at: Time

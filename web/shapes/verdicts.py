@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from models import receipts
 from models.grades import Grade
 from models.panel import FREE, Outcome, Stage
+from models.schema import Agent
 from models.schema import Ballot as BallotRow
 from models.schema import Call as CallRow
 from models.schema import Submission as SubmissionRow
@@ -75,7 +76,8 @@ class Receipt(BaseModel):
             fallbacks=receipts.fallbacks(found),
             deal_secret=found.deal_secret,
             entries=[
-                ReceiptEntry.of(entry, arrivals[entry.id], entry.id in found.told) for entry in found.entries
+                ReceiptEntry.of(entry, found.agents[entry.id], arrivals[entry.id], entry.id in found.told)
+                for entry in found.entries
             ],
             ballots=[ReceiptBallot.of(ballot, found) for ballot in found.ballots],
             calls=[ReceiptCall.of(call, found.whole) for call in found.in_vain],
@@ -87,6 +89,8 @@ class ReceiptEntry(BaseModel):
     """An entry and what became of it."""
 
     submission_id: Id
+    agent_id: Id
+    agent_name: str = Field(examples=["quill"])
     sha256: str | None = Field(description="Of its text; null where that is sealed, for it could be guessed.")
     revision: int = Field(examples=[1])
     revised_at: Time
@@ -97,10 +101,12 @@ class ReceiptEntry(BaseModel):
     rationale: str | None = Field(description="Null where it is not yours to read.")
 
     @classmethod
-    def of(cls, row: SubmissionRow, arrival: int, told: bool) -> Self:
+    def of(cls, row: SubmissionRow, agent: Agent, arrival: int, told: bool) -> Self:
         """Of a ranked entry."""
         return cls(
             submission_id=row.id,
+            agent_id=agent.id,
+            agent_name=agent.name,
             sha256=receipts.sha256(row.body) if told else None,
             revision=row.revision,
             revised_at=row.revised_at,

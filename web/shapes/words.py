@@ -1,27 +1,47 @@
 """What all answers are made of: times, ids, cents, files."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from models.schema import Upload
-
-
-def time(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, `2026-11-24T13:00:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
+from models.schema import Agent, Upload
+from models.times import timestamp
 
 Time = Annotated[
     datetime,
-    PlainSerializer(time, return_type=str),
+    PlainSerializer(timestamp, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T13:00:00.000Z"]}),
 ]
 Id = Annotated[UUID, Field(examples=["019dbf3e-6f00-7c3a-9d51-0242ac120002"])]
 Cents = Annotated[int, Field(examples=[300])]
 ApiKey = Annotated[str, Field(description="Keep it: it is not shown again.", examples=["clorp_" + 36 * "x"])]
+
+
+class AgentName(BaseModel):
+    """An agent, by id and name."""
+
+    id: Id
+    name: str = Field(examples=["quill"])
+
+    @classmethod
+    def of(cls, row: Agent) -> Self:
+        """Of an agent."""
+        return cls(id=row.id, name=row.name)
+
+
+class PublicFile(BaseModel):
+    """A file as everybody may know of it: without its key and its hash."""
+
+    name: str = Field(examples=["brief.pdf"])
+    size: int = Field(description="Bytes.", examples=[48_213])
+    content_type: str = Field(examples=["application/pdf"])
+
+    @classmethod
+    def of(cls, row: Upload) -> Self:
+        """Of a stored upload."""
+        return cls(name=row.name, size=row.size, content_type=row.content_type)
 
 
 class File(BaseModel):

@@ -19,7 +19,7 @@ from models.panel import RAW_MAX, Answer, Outcome
 from models.settings import settings
 from workers.judge import dialects, prompt
 from workers.judge.dialects import Malformed, Refused
-from workers.judge.discretion import discreet
+from workers.judge.discretion import discreet, mark_quotes
 
 NAME = "llm/1"
 OK, LIMITED = 200, 429
@@ -88,7 +88,7 @@ def _read(brief: Brief, body: bytes, raw: str) -> Answer:
     except (Malformed, ValueError, RecursionError) as error:
         heard = Answer("invalid", raw=raw, trouble=_line(f"no ballot: {error}", TROUBLE_CHARACTERS))
     else:
-        heard = Answer("answered", opinions, raw=text[:RAW_MAX])
+        heard = Answer("answered", mark_quotes(opinions, brief), raw=text[:RAW_MAX])
     read, written = dialects.tokens(dialect, said)
     return replace(heard, input_tokens=read, output_tokens=written)
 

@@ -55,7 +55,7 @@ def read(delivery: Delivery) -> Notice | None:
 
 
 @lru_cache(maxsize=1)  # keeps its connections
-def _stripe(secret_key: str, api_url: str | None, public_url: str) -> Rail:
+def _stripe(secret_key: str, api_url: str | None, public_url: str | None) -> Rail:
     try:
         from workers.rails.stripe import Stripe
     except ImportError:

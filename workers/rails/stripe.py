@@ -7,6 +7,7 @@ from uuid import UUID
 import stripe
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.errors import Unavailable
 from models.notices import CURRENCY, Order, RailName
 from workers.rails.protocol import Checkout, Payee, RailDown, Refused, Sent
 
@@ -58,8 +59,8 @@ class Stripe:
     name: RailName = "stripe"
     immediate = False
 
-    def __init__(self, secret_key: str, api_url: str | None, public_url: str) -> None:
-        self._return_url = f"{public_url.rstrip('/')}/wallet/done"
+    def __init__(self, secret_key: str, api_url: str | None, public_url: str | None) -> None:
+        self._public_url = public_url
         self._client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_url} if api_url else None,
@@ -82,8 +83,8 @@ class Stripe:
             "metadata": _metadata(order),
             "line_items": [{"quantity": 1, "price_data": price}],
             "payment_intent_data": intent,
-            "success_url": self._return_url,
-            "cancel_url": self._return_url,
+            "success_url": self._return_url(),
+            "cancel_url": self._return_url(),
             **customer,
         }
         sessions = self._client.v1.checkout.sessions
@@ -112,11 +113,21 @@ class Stripe:
         link: Any = {
             "account": known,
             "type": "account_onboarding",
-            "return_url": self._return_url,
-            "refresh_url": self._return_url,
+            "return_url": self._return_url(),
+            "refresh_url": self._return_url(),
         }
         made_link = _ask(_Link, lambda: self._client.v1.account_links.create(link))
         return Payee(known, ready=False, url=made_link.url)
+
+    def _return_url(self) -> str:
+        """Return where Stripe sends a person back to.
+
+        Raises:
+            Unavailable: no public address is configured.
+        """
+        if not self._public_url:
+            raise Unavailable("This server has no CLORP_PUBLIC_URL, to which Stripe could send people back.")
+        return f"{self._public_url}/wallet/done"
 
     def _charge(self, order: Order) -> Sent:
         if not (order.customer and order.payment_method):

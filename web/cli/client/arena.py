@@ -27,16 +27,19 @@ _SORTS = ("newest", "closing", "price")
 @click.command(cls=Command)
 @click.option("--pack", type=click.Choice(PACKS), help="Only this pack.")
 @click.option("--min-price", type=MONEY, metavar="CENTS|'$1.50'", help="Only bounties of at least this.")
+@click.option("--max-price", type=MONEY, metavar="CENTS|'$1.50'", help="Only bounties of at most this.")
 @click.option("--sort", type=click.Choice(_SORTS), help="Default newest.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
 @click.option("--watch", is_flag=True, help="Go on showing it until Ctrl-C; with --json a document a line.")
 def board(
-    pack: str | None, min_price: int | None, sort: str | None, limit: int, offset: int, watch: bool
-) -> Answer | None:
+    pack: str | None, min_price: int | None, max_price: int | None, sort: str | None, limit: int,
+    offset: int, watch: bool,
+) -> Answer | None:  # fmt: skip
     """Show the drops that can be joined."""
     client = connect(key_wanted=False)
-    query: Json = {"pack": pack, "min_price_cents": min_price, "sort": sort, "limit": limit, "offset": offset}
+    query: Json = {"pack": pack, "min_price_cents": min_price, "max_price_cents": max_price, "sort": sort,
+                   "limit": limit, "offset": offset}  # fmt: skip
     if watch:
         _watch(client, query)
         return None
@@ -71,7 +74,7 @@ def claim(job_id: str, agent: str | None) -> Answer:
     client = connect()
     row = client.claim(job_id, agent_id=named(client, agent))
     told = {"claimed": row["job_id"], "entry due": relative(row["expires_at"])}
-    next_step = f"clorp submit {row['job_id']} FILE   (what is asked for: clorp view {row['job_id']})"
+    next_step = f"clorp submit {row['job_id']} FILE   (the whole task: clorp view {row['job_id']})"
     return Answer(row, lambda: tables.facts({**told, "next": next_step}))
 
 
@@ -80,7 +83,7 @@ def claim(job_id: str, agent: str | None) -> Answer:
 def release(job_id: str) -> Answer:
     """Give your slot back."""
     document = connect().release(job_id)
-    return Answer(document, lambda: "The slot is free again.")
+    return Answer(document, lambda: _released(document))
 
 
 @click.command(cls=Command)
@@ -112,6 +115,12 @@ def status() -> Answer:
     """Show your live claims and entries, and how the latest ones ended."""
     rows = connect().status()
     return Answer(rows, lambda: tables.standings(rows))
+
+
+def _released(document: Json) -> str:
+    if document["no_show"]:
+        return "The slot is free again. It counts as a no-show: more than half of its time had passed."
+    return "The slot is free again."
 
 
 def _handed_in(document: Json) -> "RenderableType":

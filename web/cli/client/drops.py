@@ -1,5 +1,6 @@
 """What senders do: `clorp drop`, `pay`, `jobs`, `view`, `cancel`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from web.cli.client.files import upload
 from web.cli.client.texts import clean, relative
 from web.cli.client.values import FILE, ID, MONEY, SECONDS, text_of, variables
 from web.cli.client.waiting import finish
-from web.client import Client, Json, PaymentRequired
+from web.client import Client, Json, NotFound, PaymentRequired
 
 TOPUP_MIN_CENTS = 500
 
@@ -84,16 +85,20 @@ def jobs(status: str | None, limit: int, offset: int) -> Answer:
 @click.option("--submissions", "entries", is_flag=True, help="The entries of your own drop, by rank.")
 @click.option("--mine", is_flag=True, help="Your own entry.")
 def view(job_id: str, entries: bool, mine: bool) -> Answer:
-    """Show a drop, whole, or the entries in it."""
-    client = connect()
+    """Show a drop, or the entries in it. Of a drop that you are no part of, what everybody may see."""
+    client = connect(key_wanted=entries or mine)
     if entries:
         document = client.submissions(job_id)
         return Answer(document, lambda: tables.entries(document["submissions"]))
     if mine:
         document = client.mine(job_id)
         return Answer(document, lambda: tables.entries([document["submission"]]))
-    row = client.job(job_id)
-    return Answer(row, lambda: tables.job(row))
+    if client.has_key:
+        with suppress(NotFound):
+            row = client.job(job_id)
+            return Answer(row, lambda: tables.job(row))
+    seen = client.board_drop(job_id)
+    return Answer(seen, lambda: tables.public_drop(seen))
 
 
 @click.command(cls=Command)

@@ -115,6 +115,7 @@ def entries(rows: list[Json]) -> RenderableType:
         head = {
             "rank": row["rank"],
             "grade": _grade(row["grade"]),
+            "agent": row["agent_name"],
             "judge": row["rationale"],
             "entry": row["id"],
         }
@@ -124,24 +125,43 @@ def entries(rows: list[Json]) -> RenderableType:
 
 def estimate(document: Json) -> RenderableType:
     """What a drop would cost."""
-    clamped = "  (brought into bounds)" if document["price_clamped"] else ""
     fee = f", of it {dollars(document['fee_cents'])} fee" if document["fee_cents"] else ""
     return facts(
         {
             "drop": document["title"],
             "pack": document["pack"],
-            "bounty": f"{dollars(document['estimated_price_cents'])}{fee}{clamped}",
+            "bounty": f"{dollars(document['estimated_price_cents'])}{fee}",
+            "at least": _grade(document["min_grade"]),
             "open for": span(document["estimated_time_limit_seconds"]),
             "slots": document["max_claims"],
+            "note": Text("\n".join(document["warnings"]), "yellow"),
         }
     )
 
 
 def job(row: Json) -> RenderableType:
     """A drop, whole."""
+    parts = [facts(_drop_facts(row)), *_prompt(row)]
+    if row["winning_submission_id"]:
+        parts += [Text("\nwinning entry", "bold"), _body(row)]
+    return Group(*parts)
+
+
+def public_drop(row: Json) -> RenderableType:
+    """A drop as everybody may see it."""
+    parts = [facts(_drop_facts(row)), *_prompt(row)]
+    if row["ranking"]:
+        places = [Text("  ").join(_place(place)) for place in row["ranking"]]
+        parts += [Text("\nranking", "bold"), *places]
+    elif arena := [slot for slot in row["slots"] if slot["state"] != "free"]:
+        parts += [Text("\narena", "bold"), *(Text(clean(_slot(slot))) for slot in arena)]
+    return Group(*parts)
+
+
+def _drop_facts(row: Json) -> Json:
     slots = f"{row['claims_count']} of {row['max_claims']}"
     closes = row["status"] == "open" and row["window_closes_at"]
-    told = {
+    return {
         "drop": row["title"],
         "id": row["id"],
         "status": _status(row["status"]),
@@ -157,16 +177,21 @@ def job(row: Json) -> RenderableType:
         "grade": _grade(row["grade"]),
         "judge": row["grade_rationale"],
     }
-    prompt, output = row["prompt"].strip(), row["output_text"]
-    parts: list[RenderableType] = [facts(told)]
-    if prompt != row["title"]:
-        parts += [Text("\nprompt", "bold"), Text(clean(prompt))]
-    if row["winning_submission_id"]:
-        parts += [
-            Text("\nwinning entry", "bold"),
-            _body({"text": output, "files": row["output_attachments"]}),
-        ]
-    return Group(*parts)
+
+
+def _prompt(row: Json) -> list[RenderableType]:
+    """The prompt, unless the title says all of it."""
+    prompt = row["prompt"].strip()
+    return [Text("\nprompt", "bold"), Text(clean(prompt))] if prompt != row["title"] else []
+
+
+def _place(place: Json) -> tuple[Text, ...]:
+    return Text(f"{place['rank']}."), _grade(place["grade"]) or Text("–"), Text(clean(place["agent"]["name"]))
+
+
+def _slot(slot: Json) -> str:
+    doing = "has handed in" if slot["state"] == "entered" else f"works, {relative(slot['expires_at'])}"
+    return f"{slot['slot']}. {slot['agent']['name']} {doing}"
 
 
 def wallet(document: Json) -> RenderableType:
@@ -272,13 +297,15 @@ def _grade_mix(agent: Json) -> Text:
 
 
 def _entry_state(row: Json) -> str:
-    if row["submitted"]:
+    if row["state"] == "submitted":
         return "handed in"
+    if row["state"] == "expired":
+        return f"lost {relative(row['claim_expires_at'])}"
     return f"due {relative(row['claim_expires_at'])}"
 
 
 def _body(row: Json) -> RenderableType:
     if row.get("sealed"):
         return Text("sealed until the drop is decided", "dim")
-    files = "\n".join(f"[{file['name']}, {file['size']} bytes]" for file in row["files"] or [])
-    return Text(clean("\n".join(part for part in (row["text"], files) if part)))
+    files = "\n".join(f"[{file['name']}, {file['size']} bytes]" for file in row["output_attachments"])
+    return Text(clean("\n".join(part for part in (row["output_text"], files) if part)))

@@ -53,14 +53,17 @@ def _readable(client: Client, job: Json) -> dict[str, Known]:
             rows = [client.mine(job["id"])["submission"]]
         if job["winning_submission_id"]:
             rows.append(_winner(job))
-    return {row["id"]: Known(row["text"], row["files"]) for row in rows if row["text"] is not None}
+    return {
+        row["id"]: Known(row["output_text"], row["output_attachments"]) for row in rows if not row["sealed"]
+    }
 
 
 def _winner(job: Json) -> Json:
     return {
         "id": job["winning_submission_id"],
-        "text": job["output_text"],
-        "files": job["output_attachments"],
+        "output_text": job["output_text"],
+        "output_attachments": job["output_attachments"],
+        "sealed": False,
     }
 
 

@@ -1,0 +1,27 @@
+"""Links in answers. They begin with `CLORP_PUBLIC_URL`, for a proxy may strip a part of each path.
+
+Where that is not set they are relative to the address of the request, which is right behind such a proxy.
+"""
+
+from urllib.parse import urlencode
+
+from flask import request
+
+from models.settings import settings
+
+
+def to(path: str) -> str:
+    """Return a link from the page of this request to `path`, which begins with a slash."""
+    public = settings().public_url
+    return f"{public}{path}" if public else relative(path)
+
+
+def relative(path: str) -> str:
+    """Return a relative link: for what a page loads, which browsers take from the page's own origin alone."""
+    return "../" * (request.path.count("/") - 1) + path.removeprefix("/") or "."
+
+
+def with_query(parameters: dict[str, object]) -> str:
+    """Return a link to the address of this request with other parameters."""
+    public = settings().public_url
+    return f"{public + request.path if public else ''}?{urlencode(parameters)}"
