@@ -25,8 +25,8 @@ from workers import embedded
 
 pytestmark = pytest.mark.xdist_group("system")  # one for all of them
 SETTINGS = {"CLORP_LOG": "json", "CLORP_LOG_LEVEL": "INFO", "CLORP_MAX_CLAIMS": "2"}
-# Where private things may lie: tables, which are looked through as a dump, programs, bytes that were brought.
-OURS = ("postgres", "postgresql", "uploads", "encryption.key")
+# Where private things may lie: tables, which are looked through as a dump, and bytes that were brought.
+OURS = ("postgres", "uploads", "encryption.key")
 
 
 @dataclass
