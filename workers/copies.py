@@ -1,7 +1,7 @@
 """Copies of PostgreSQL's programs for a user who cannot enter the folder that they are installed in.
 
-Only root needs one: PostgreSQL refuses to run as root, and its own user cannot enter root's home. There is one
-copy for each version on a machine, whatever the data folders are called and however many there are.
+Only root needs one: PostgreSQL refuses to run as root, and its own user cannot enter root's home. There is
+one copy for each version on a machine, whatever the data folders are called and however many there are.
 """
 
 import errno

