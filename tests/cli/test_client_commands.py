@@ -1,7 +1,6 @@
 """The commands of senders and agents: what they do, what people read, and what scripts get."""
 
 import json
-import time
 from threading import Timer
 
 import pytest
@@ -119,9 +118,7 @@ def test_waiting_sees_the_end_when_it_comes(by, api_url):
     ada = person(100)
     job_id = post(ada)
     Timer(0.5, lambda: Client(api_url, ada.key).cancel(job_id)).start()
-    begun = time.monotonic()
-    assert by(ada, "wait", job_id, "--timeout", "20s").exit_code == 1
-    assert time.monotonic() - begun < 5
+    assert by(ada, "wait", job_id, "--timeout", "10m").exit_code == 1  # 124 would be the time-out
 
 
 def test_waiting_may_have_an_end_of_its_own(by):

@@ -6,19 +6,17 @@ import pty
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
 
 from tests.support import claim, close, let_time_pass, people, person, post, submit
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, child, until
 from web import watch
 from web.cli import _EXITS, main
 
 ID = "01a20dee-ac30-7ace-b2b6-7933bc282913"
 CLORP = [sys.executable, "-m", "web.cli"]
-PATIENCE = 30  # seconds: a command that takes longer hangs
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def run(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=env,
-        timeout=PATIENCE,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -161,7 +159,7 @@ def test_somebody_is_asked(env, typed, code, drops):
             while b"[y/N]" not in shown:
                 shown += os.read(ours, 4096)
             os.write(ours, typed)
-            assert process.wait(PATIENCE) == code
+            assert process.wait(PATIENCE_SECONDS) == code
         assert b"$1.00" in shown
     finally:
         os.close(ours)
@@ -171,19 +169,11 @@ def test_somebody_is_asked(env, typed, code, drops):
 
 def test_ctrl_c_ends_it_quietly(env):
     job_id = json.loads(run(env, "drop", "x", "-y", "--json").stdout)["id"]
-    # Shells start what runs in the background with SIGINT ignored, and children inherit that.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        waiting = subprocess.Popen(
-            [*CLORP, "wait", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-        )
-    finally:
-        signal.signal(signal.SIGINT, ours)
-    with waiting, ExitStack() as end:
-        end.callback(waiting.kill)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with child([*CLORP, "wait", job_id], **pipes, env=env) as waiting:
         until("its question to be held back", lambda: watch.count() or waiting.poll() is not None)
         waiting.send_signal(signal.SIGINT)
-        _, errors = waiting.communicate(timeout=PATIENCE)
+        _, errors = waiting.communicate(timeout=PATIENCE_SECONDS)
     assert waiting.returncode == 130
     assert b"Traceback" not in errors
 
@@ -196,6 +186,6 @@ def test_a_pipe_that_is_closed_ends_it_quietly(env, command):
     os.close(reading)
     with subprocess.Popen([*CLORP, *command], stdout=writing, stderr=subprocess.PIPE, env=env) as process:
         os.close(writing)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
     assert errors == b""

@@ -17,7 +17,7 @@ from click.testing import Result
 from models.settings import settings
 from tests.cli.conftest import Clorp
 from tests.judges.server import Script, judging
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, child, until
 from web.cli.judge_bench.data import DataError, files, sample
 from web.cli.judge_bench.figures import mean, wilson
 
@@ -304,11 +304,11 @@ def test_a_file_is_held_for_as_long_as_its_run(folder, tmp_path):
     with judging(Script(hangs=True)) as judge:
         command = [sys.executable, "-m", "web.cli", "judge-bench", "--data", folder, "--judge", "llm"]
         command += ["--model", "m", "--base-url", judge.url, "--out", out]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
+        with child(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
             until("its heading", lambda: out.exists() and out.read_text().endswith("\n"))
             second = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             os.kill(first.pid, signal.SIGINT)
-            first.communicate(timeout=10)
+            first.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert b"another judge-bench is writing" in second.stderr
     assert len(out.read_text().splitlines()) == 1
@@ -340,11 +340,11 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
     with judging(Script(delay_seconds=0.2)) as judge:
         command = [sys.executable, "-m", "web.cli", "judge-bench", "--data", folder, "--judge", "llm"]
         options = ["--model", "m", "--base-url", judge.url, "--concurrency", "1", "--out", out]
-        with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
+        with child([*command, *options], stderr=subprocess.PIPE, text=True) as process:
             until("a result", lambda: out.exists() and len(out.read_text().splitlines()) > 2)
-            judge.script.delay_seconds = 20
+            judge.script.hangs = True
             os.kill(process.pid, signal.SIGINT)
-            told = process.communicate(timeout=10)[1]
+            told = process.communicate(timeout=PATIENCE_SECONDS)[1]
     assert process.returncode == 130
     assert f"results are in {out}; the same command goes on from there." in " ".join(told.split())
 

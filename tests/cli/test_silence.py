@@ -13,7 +13,7 @@ from models import db, health
 from models.settings import settings
 from tests.cli.test_doctor import beat
 from tests.support import person, post
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, state, until
 from web.cli import silence as module
 from web.cli.silence import LOOK_SECONDS, Queue, Silence
 from web.cli.up import worker_command
@@ -49,6 +49,11 @@ def test_a_new_process_has_time_to_start():
 
 def test_one_that_was_heard_once_has_started():
     assert replaced(Queue(), {10: "heard"}, 60, age_seconds=1) == [41]
+
+
+def test_what_was_said_before_a_new_process_came_and_is_noticed_after_it_is_not_its_own():
+    noticed = int(LOOK_SECONDS) - 1
+    assert replaced(Queue(), {noticed: "the last one"}, 170, age_seconds=1) == []
 
 
 def test_one_that_does_not_run_is_the_supervisors():
@@ -130,11 +135,12 @@ def test_one_that_stands_still_is_replaced_by_itself(watching, supervisor):
     before = supervisor.pids()
     watching._alone.put("judge2")
     watching.replace()
-    deadline = time.monotonic() + 20
-    while (
-        supervisor.pids().get("judge2", before["judge2"]) == before["judge2"] and time.monotonic() < deadline
-    ):
+
+    def replaced_it() -> bool:
         supervisor.tend()
+        return supervisor.pids().get("judge2", before["judge2"]) != before["judge2"]
+
+    until("another one", replaced_it)
     now = supervisor.pids()
     assert {name for name in before if now.get(name) != before[name]} == {"judge2"}
 
@@ -148,6 +154,7 @@ def test_a_worker_leaves_signs_until_it_stands_still(database):
             first = signs.last("judge7")
             until("another one", lambda: signs.last("judge7") != first)
             worker.send_signal(signal.SIGSTOP)
+            until("it to stand still", lambda: state(worker.pid) == "T")
             last = signs.last("judge7")
             time.sleep(alive.SIGN_SECONDS + 1)  # one more would have come
             assert signs.last("judge7") == last
@@ -178,13 +185,13 @@ def test_the_workers_of_a_silent_queue_are_replaced_and_beat_when_both_are(
     before = supervisor.pids()
     watching._found.put(silent)
     assert watching.replace() is False
-    deadline = time.monotonic() + 20
-    changed: set[str] = set()
-    while changed != names and time.monotonic() < deadline:
+
+    def changed() -> set[str]:
         supervisor.tend()
         now = supervisor.pids()
-        changed = {name for name in before if name in now and now[name] != before[name]}
-    assert changed == names
+        return {name for name in before if name in now and now[name] != before[name]}
+
+    until("all of them to be replaced", lambda: changed() == names)
 
 
 def test_a_worker_that_stands_still_is_replaced(database, supervisor, monkeypatch):
@@ -196,7 +203,7 @@ def test_a_worker_that_stands_still_is_replaced(database, supervisor, monkeypatc
     os.kill(before["money"], signal.SIGSTOP)
     monkeypatch.setattr(module, "START_MAX_SECONDS", 1.0)
     beat()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
 
     def done() -> bool:
         silence.replace()

@@ -19,14 +19,15 @@ from redis import Redis
 from models import db
 from tests.contracts.canaries import Canaries, found
 from tests.journeys.people import Stranger, stranger
+from tests.workers.processes import PATIENCE_SECONDS
 from web.cli.background import System, running
 from web.cli.servers import use
 from workers import embedded
 
 pytestmark = pytest.mark.xdist_group("system")  # one for all of them
 SETTINGS = {"CLORP_LOG": "json", "CLORP_LOG_LEVEL": "INFO", "CLORP_MAX_CLAIMS": "2"}
-# Where private things may lie: tables, which are looked through as a dump, programs, bytes that were brought.
-OURS = ("postgres", "postgresql", "uploads", "encryption.key")
+# Where private things may lie: tables, which are looked through as a dump, and bytes that were brought.
+OURS = ("postgres", "uploads", "encryption.key")
 
 
 @dataclass
@@ -75,7 +76,7 @@ def traces() -> Iterator[Traces]:
         with running(data, SETTINGS) as system:
             use(CLORP_DATABASE_URL=system.servers.database_url)
             try:
-                with httpx2.Client(base_url=system.api_url, timeout=20) as http:
+                with httpx2.Client(base_url=system.api_url, timeout=PATIENCE_SECONDS) as http:
                     people = [stranger(system, cents) for cents in (2000, 0, 0, 0)]
                     _play(Cast(system, http, *people), left)
             finally:
@@ -114,7 +115,7 @@ def _play(cast: Cast, left: Traces) -> None:
     left.pages["the drop's log"] = cast.ask(sender, "GET", f"/api/jobs/{job_id}/logs").content
     resume = {"Last-Event-ID": place}
     with httpx2.stream(
-        "GET", f"{cast.system.api_url}/api/board/stream", headers=resume, timeout=10
+        "GET", f"{cast.system.api_url}/api/board/stream", headers=resume, timeout=PATIENCE_SECONDS
     ) as stream:
         lines = (line for line in stream.iter_lines() if line.startswith("data: "))
         left.pages["the board's stream"] = "\n".join(islice(lines, 4)).encode()

@@ -2,14 +2,14 @@
 
 import multiprocessing
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from models import crash, db
 from models.settings import settings
-
-_PATIENCE_SECONDS = 30
+from tests.support import insist
+from tests.workers.processes import PATIENCE_SECONDS, until
 
 # Not forked from us, who have threads; and what is imported there is imported once.
 _nursery = multiprocessing.get_context("forkserver")
@@ -21,7 +21,7 @@ def run(here: str, step: Callable[..., object], *arguments: Any) -> int | None:
     ours = {name: value for name, value in os.environ.items() if name.startswith(("CLORP_", "STRIPE_"))}
     process = _nursery.Process(target=_begin, args=({**ours, "CLORP_CRASH_AT": here}, step, arguments))
     process.start()
-    process.join(_PATIENCE_SECONDS)
+    process.join(PATIENCE_SECONDS)
     assert process.exitcode is not None
     return process.exitcode
 
@@ -31,7 +31,7 @@ def _begin(environment: dict[str, str], step: Callable[..., object], arguments: 
     settings.cache_clear()
     crash.plan(settings().crash_at)
     try:
-        step(*arguments)
+        insist(partial(step, *arguments))
     finally:
         db.engine().dispose()
 
@@ -48,9 +48,12 @@ def request(method: str, path: str, key: str, body: dict[str, Any], headers: dic
     from web.app import create_app
 
     told = {"Authorization": f"Bearer {key}", **headers}
-    client, until = create_app().test_client(), time.monotonic() + _PATIENCE_SECONDS
-    # PostgreSQL takes a moment to notice that whoever asked first is dead.
-    while (answer := client.open(path, method=method, json=body, headers=told)).status_code == 409:
-        assert time.monotonic() < until, answer.get_data(as_text=True)
-        time.sleep(0.1)
-    assert answer.status_code < 300, answer.get_data(as_text=True)
+    client, answers = create_app().test_client(), []
+
+    def answered() -> bool:
+        answers.append(insist(lambda: client.open(path, method=method, json=body, headers=told)))
+        # PostgreSQL takes a moment to notice that whoever asked first is dead.
+        return answers[-1].status_code != 409
+
+    until("the key to be free", answered)
+    assert answers[-1].status_code < 300, answers[-1].get_data(as_text=True)

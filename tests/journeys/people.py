@@ -7,9 +7,10 @@ from typing import Any
 import httpx2
 
 from tests import support
+from tests.workers.processes import PATIENCE_SECONDS
 from web.cli.background import System, tail
 
-DEADLINE_SECONDS = 30
+REQUEST_SECONDS = 60  # one that is given up may have been carried out all the same
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Stranger:
     key: str
 
     def call(self, method: str, path: str, expect: int = 200, **body: Any) -> Any:
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 answer = httpx2.request(
@@ -28,7 +29,7 @@ class Stranger:
                     self.system.api_url + path,
                     headers={"Authorization": f"Bearer {self.key}"},
                     json=body if method == "POST" else None,
-                    timeout=10,
+                    timeout=REQUEST_SECONDS,
                 )
                 if answer.status_code != 503:
                     assert answer.status_code == expect, answer.text
@@ -45,7 +46,7 @@ class Stranger:
     def submit(self, job_id: str, text: str) -> Any:
         return self.call("POST", f"/api/jobs/{job_id}/submit", text=text)
 
-    def wait_for(self, job_id: str, *statuses: str, seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
+    def wait_for(self, job_id: str, *statuses: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The drop, once it has one of these statuses."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

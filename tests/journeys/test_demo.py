@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.processes import command, until
+from tests.workers.processes import PATIENCE_SECONDS, command, until
 
 pytestmark = pytest.mark.xdist_group("up")
 
@@ -22,7 +22,7 @@ def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:
         env={**env, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=5 * PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def test_a_demo_that_is_ended_takes_its_system_along(number: signal.Signals) -> 
         with subprocess.Popen(command, env={**env, "TMPDIR": folder}, **quiet) as demo:
             until("a server", lambda: any("postgres" in text for text in _alive(folder)))
             demo.send_signal(number)
-            assert demo.wait(20) == (128 + number if number == signal.SIGTERM else -number)
+            assert demo.wait(PATIENCE_SECONDS) == (128 + number if number == signal.SIGTERM else -number)
         until("its end", lambda: not _alive(folder))
         # Whoever is killed cannot tidy up.
         assert bool(os.listdir(folder)) == (number == signal.SIGKILL)

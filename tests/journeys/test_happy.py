@@ -1,9 +1,11 @@
 """A drop from post to payout, through real processes, as strangers see it."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.journeys.people import stranger
-from tests.support import violations
+from tests.support import let_time_pass, violations
 from web.cli.background import System
 
 pytestmark = pytest.mark.xdist_group("system")
@@ -43,9 +45,10 @@ def test_a_full_arena_is_judged_and_paid(system: System) -> None:
 
 def test_the_clock_closes_a_window(system: System) -> None:
     sender, agent, idler = stranger(system, cents=100), stranger(system), stranger(system)
-    job_id = sender.post("Say hello.", time_limit_seconds=2)
+    job_id = sender.post("Say hello.")
     idler.call("POST", f"/api/jobs/{job_id}/claim", 201)
     agent.submit(job_id, "Hello there, and welcome!")
+    let_time_pass(UUID(job_id), 300)
     assert sender.wait_for(job_id, "verified")["output_text"] == "Hello there, and welcome!"
     assert agent.call("GET", "/api/wallet/balance")["balance_cents"] == 100
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import redis
 
 from tests.journeys.people import Stranger, stranger
 from tests.support import violations
-from tests.workers.processes import command
+from tests.workers.processes import command, until
 from web.cli.background import System, tail
 
 pytestmark = pytest.mark.xdist_group("system")
@@ -30,13 +29,18 @@ def full_arena(system: System) -> tuple[Stranger, str]:
 
 def find(system: System, parent: int, words: str) -> int:
     """The child of `parent` whose command has these words, once it is there."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            if words in command(int(pid)):
-                return int(pid)
-        time.sleep(0.05)
-    raise AssertionError(f"{parent} has no child with {words!r}\n{tail(system.log)}")
+    found: list[int] = []
+
+    def look() -> list[int]:
+        pids = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+        found.extend(pid for pid in pids if words in command(pid))
+        return found
+
+    try:
+        until(f"a child of {parent} with {words!r}", look)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{tail(system.log)}") from None
+    return found[0]
 
 
 CHILDREN = {

@@ -36,7 +36,7 @@ def system(judge: Judge) -> Iterator[System]:
         "CLORP_JUDGE": "llm",
         "CLORP_LLM_BASE_URL": judge.url,
         "CLORP_LLM_MODEL": "scripted",
-        "CLORP_LLM_TIMEOUT_SECONDS": "1",  # what dies with its worker is asked again after this
+        "CLORP_LLM_TIMEOUT_SECONDS": "5",  # what dies with its worker is asked again after this
     }
     folder = tempfile.TemporaryDirectory(prefix="clorp-journey-")
     with folder, running(Path(folder.name), SETTINGS | asking) as found:
@@ -59,8 +59,9 @@ def test_a_drop_takes_a_call_for_each_entry(system: System, judge: Judge) -> Non
     before = judge.stats.calls
     sender, [job_id] = full_arenas(system, 1)
     assert sender.wait_for(job_id, "verified")["grade"]
-    assert judge.stats.calls - before == ENTRIES
-    assert max(judge.stats.asked.values()) == 1
+    [(late,)] = sql("SELECT count(*) FROM calls WHERE outcome = 'timeout'")  # on a busy machine
+    assert judge.stats.calls - before == ENTRIES + late
+    assert len(judge.stats.asked) == ENTRIES
 
 
 def test_what_dies_with_its_worker_is_asked_again_and_nothing_that_is_stored(
@@ -70,7 +71,7 @@ def test_what_dies_with_its_worker_is_asked_again_and_nothing_that_is_stored(
     until("calls under way", lambda: judge.stats.flying)
     os.kill(find(system, system.pid, CHILDREN["judge worker"]), signal.SIGKILL)
     for job_id in jobs:
-        sender.wait_for(job_id, "verified", seconds=90)
+        sender.wait_for(job_id, "verified")
     [(cut_off,)] = sql("SELECT count(*) FROM calls WHERE outcome IS NULL")
     assert cut_off > 0
     both = "calls JOIN ballots USING (job_id, k)"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -21,14 +22,14 @@ from sqlalchemy import text
 from models import db, migrate
 from tests.journeys.listeners import crowd
 from tests.support import person
-from tests.workers.processes import gone, until
+from tests.workers.processes import PATIENCE_SECONDS, gone, until
 from web.cli.background import START_SECONDS
 from workers import embedded
 
 pytestmark = pytest.mark.xdist_group("up")  # one beside the shared system: each is eight processes
 
-END_SECONDS = 10  # what is promised
 SILENT_SECONDS = 2  # after which a connection without a request has no thread any more
+get = partial(httpx2.get, timeout=PATIENCE_SECONDS)
 LINE = re.compile(r"\d\d:\d\d:\d\d \w+ +\S.*")
 
 
@@ -43,7 +44,7 @@ class Up:
     def ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            return get(f"{self.url}/readyz").status_code == 200
         except httpx2.TransportError:
             return False
 
@@ -80,7 +81,7 @@ def begun(data: Path, **env: str) -> Iterator[Up]:
     """`clorp up` at its very beginning, ended with the block."""
     port, log = embedded.free_port(), data / "log"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
-    argv = [sys.executable, "-m", "web.cli", "up", "--port", str(port), "--data", str(data)]
+    argv = [sys.executable, "-m", "tests.journeys.patiently", "up", "--port", str(port), "--data", str(data)]
     with (
         log.open("wb") as output,
         subprocess.Popen(argv, stdout=output, stderr=output, env=ours | env, process_group=0) as process,
@@ -90,7 +91,7 @@ def begun(data: Path, **env: str) -> Iterator[Up]:
         finally:
             process.terminate()  # in order: what is killed may still write to its folder
             try:
-                process.wait(END_SECONDS)
+                process.wait(PATIENCE_SECONDS)
             finally:
                 process.kill()
 
@@ -104,14 +105,14 @@ def test_servers_of_ones_own_are_used_and_no_others_started(data, database):
     with up(data, CLORP_DATABASE_URL=database, CLORP_REDIS_URL=redis_url) as system:
         assert migrate.current() == migrate.head()
         auth = person(700).auth
-        assert httpx2.get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"] == 700
+        assert get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"] == 700
         commands = " ".join(system.family().values())
         assert "gunicorn" in commands
         assert "postgres" not in commands
         assert "valkey" not in commands
         assert not {"postgres", "valkey", "servers.json"} & {path.name for path in data.iterdir()}
         system.process.terminate()
-        assert system.process.wait(END_SECONDS) == 0
+        assert system.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_play_money_is_not_served_in_earnest(data, database):
@@ -139,7 +140,7 @@ def test_the_log_helps_and_a_second_system_in_the_folder_is_refused(first):
     assert (data / "encryption.key").read_text() not in said
 
     argv = [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)]
-    second = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    second = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert f"Another clorp runs in {data}. Stop it, or choose another folder" in second.stderr
     assert first.ready()
@@ -153,7 +154,7 @@ def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_mone
         ends_in_order(first, signal.SIGINT)
     proxy = f"http://{embedded.HOST}:1"  # leads nowhere, and is not asked for what is here
     with up(data, HTTP_PROXY=proxy, http_proxy=proxy, ALL_PROXY=proxy) as system, ExitStack() as clients:
-        kept = clients.enter_context(httpx2.Client(base_url=system.url))
+        kept = clients.enter_context(httpx2.Client(base_url=system.url, timeout=PATIENCE_SECONDS))
         assert kept.get("/healthz").status_code == 200
         where = embedded.HOST, int(system.url.rpartition(":")[2])
         clients.enter_context(closing(socket.create_connection(where)))  # and asks nothing
@@ -161,7 +162,7 @@ def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_mone
             rude = clients.enter_context(closing(socket.create_connection(where)))
             rude.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert rude.recv(15) == b"HTTP/1.1 200 OK"
-        assert httpx2.get(f"{system.url}/healthz", timeout=5, trust_env=False).status_code == 200
+        assert get(f"{system.url}/healthz", trust_env=False).status_code == 200
         broken = clients.enter_context(closing(socket.create_connection(where)))
         broken.sendall(
             b"POST /api/stripe/webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"
@@ -170,7 +171,9 @@ def test_a_signal_ends_everything_and_everyone_in_order_and_a_restart_finds_mone
         assert answer.startswith(b"HTTP/1.1 400")
         assert b'"bad_request"' in answer
         auth = {"Authorization": f"Bearer {key}"}
-        balance = httpx2.get(f"{system.url}/api/wallet/balance", headers=auth).json()["balance_cents"]
+        balance = httpx2.get(
+            f"{system.url}/api/wallet/balance", headers=auth, timeout=PATIENCE_SECONDS
+        ).json()["balance_cents"]
         assert balance == 700
         assert json.loads(clorp("audit", "--json", data=data))["clean"] is True
         time.sleep(SILENT_SECONDS)
@@ -183,13 +186,13 @@ def ends_in_order(system: Up, number: signal.Signals) -> None:
     family = system.family()
     assert {"postgres", "valkey-server"} <= {Path(c.split()[0]).name for c in family.values()}
     system.process.send_signal(number)
-    assert system.process.wait(END_SECONDS) == 0
+    assert system.process.wait(PATIENCE_SECONDS) == 0
     until("all of them to end", lambda: gone(*family))
     assert embedded.find(system.log.parent) is None
     said = system.log.read_text()
     assert said.endswith("clorp    stopped\n")
     assert [line for line in said.splitlines() if not LINE.fullmatch(line)] == []
-    # Who loses a server that it still needs would say so. On a busy machine one may have to be killed.
+    # Who loses a server that it still needs would say so.
     assert not re.search("error|exception|traceback|restarting", said, re.IGNORECASE), said
 
 
@@ -200,7 +203,7 @@ def test_a_stop_in_the_middle_of_the_start_ends_everything_in_order(known, secon
         family = system.family()
         system.process.terminate()
         # Before it hears signals, and so before it has started anything, one simply ends it.
-        assert system.process.wait(END_SECONDS) in ({0, -signal.SIGTERM} if len(family) == 1 else {0})
+        assert system.process.wait(PATIENCE_SECONDS) in ({0, -signal.SIGTERM} if len(family) == 1 else {0})
         until("all of them to end", lambda: gone(*family))
         said = system.log.read_text()
         assert not re.search("killed|Traceback|ERROR|CRITICAL", said), said
@@ -225,12 +228,12 @@ def test_a_redis_that_is_away_is_told_and_waited_for(known):
         until("web to answer", lambda: answers(system.url), START_SECONDS)
         assert system.log.read_text().count("did you mean CLORP_MAX_CLAIMS?") == 1
         system.process.terminate()
-        assert system.process.wait(END_SECONDS) == 0
+        assert system.process.wait(PATIENCE_SECONDS) == 0
 
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/healthz", timeout=1).status_code == 200
+        return get(f"{url}/healthz").status_code == 200
     except httpx2.TransportError:
         return False
 

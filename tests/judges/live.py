@@ -54,7 +54,7 @@ def model() -> Iterator[Model]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx2.get(f"{address}/health", timeout=1).status_code == 200
+        return httpx2.get(f"{address}/health", timeout=START_SECONDS).status_code == 200
     except httpx2.TransportError:
         return False
 

@@ -46,6 +46,7 @@ class Script:
     broken: float = 0.0
     limited_first: int = 0  # so many calls are answered 429 before any other is
     retry_after: str = "0.01"
+    crowd: int = 0  # nobody is answered before so many have asked at the same time
     delay_seconds: float = 0.0
     drip_seconds: float = 0.0  # between two bytes of the answer
     hangs: bool = False  # reads, and never answers

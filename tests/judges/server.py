@@ -174,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, dialect: str, question: Question, number: int, nth: int) -> None:
         script = self.server.script
+        while self.server.stats.most_flying < script.crowd and not self.server.ended.wait(0.01):
+            pass
         if self.server.ended.wait(None if script.hangs else script.delay_seconds):
             self.close_connection = True
             return

@@ -25,6 +25,7 @@ from tests.models.stages import (
     wallet,
 )
 from tests.support import Person, balance, bring, claim, let_time_pass, person, post, submit
+from tests.workers.processes import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -376,7 +377,7 @@ def test_who_competes_and_who_deletes_at_once_wait_for_each_other():
         with pytest.raises(TimeoutError):
             late.result(timeout=0.3)
         connection.commit()
-        assert late.result(timeout=10) == "agents_living"
+        assert late.result(timeout=PATIENCE_SECONDS) == "agents_living"
 
 
 def test_nobody_enters_twice():

@@ -13,6 +13,9 @@ from models.errors import OutcomeUnknown
 from tests.models.stages import sql
 from tests.postgres_proxy import proxied
 from tests.support import at_once, person
+from tests.workers.processes import PATIENCE_SECONDS, until
+
+LONG = 3600  # seconds: nobody waits for that
 
 # One of these resets statistics of the whole server, which others here look at.
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.xdist_group("commits")]
@@ -45,7 +48,7 @@ def test_of_a_deadlock_both_come_through():
             for name in names:
                 session.execute(text("SELECT 1 FROM users WHERE name = :n FOR UPDATE"), {"n": name})
                 if len(tries) <= 2 and not met.broken and name == names[0]:
-                    met.wait(5)
+                    met.wait(PATIENCE_SECONDS)
             return names
 
         return lambda: db.retried(work)
@@ -85,27 +88,27 @@ def test_who_waits_for_a_lock_is_told_in_time():
     begun = time.monotonic()
     with held(lock), pytest.raises(DBAPIError):
         db.retried(lambda session: session.execute(text(lock)))
-    assert db.LOCK_TIMEOUT_MS / 1000 < time.monotonic() - begun < 5
+    assert time.monotonic() - begun > db.LOCK_TIMEOUT_MS / 1000
+    assert db.LOCK_TIMEOUT_MS / 1000 < db.TOTAL_SECONDS < 5
 
 
 def test_a_statement_that_does_not_come_back_is_left_in_time_and_ends_on_the_server(monkeypatch):
     monkeypatch.setattr(db, "TOTAL_SECONDS", 0.3)
-    begun = time.monotonic()
+    monkeypatch.setattr(db, "STATEMENT_TIMEOUT_MS", 1000 * LONG)
+    db.engine().dispose()
+    db.engine.cache_clear()
     with pytest.raises(DBAPIError):
-        db.retried(lambda session: session.execute(text("SELECT pg_sleep(14)")))
-    assert time.monotonic() - begun < 2
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(14)'"
-    while sql(running) != [(0,)]:
-        assert time.monotonic() - begun < 8
-        time.sleep(0.1)
+        db.retried(lambda session: session.execute(text(f"SELECT pg_sleep({LONG})")))
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%'"
+    until("its end on the server", lambda: sql(running) == [(0,)])
     assert sql("SELECT 1") == [(1,)]
 
 
 def test_inside_another_the_earlier_end_counts():
-    begun = time.monotonic()
-    with patience.within(0.2), patience.within(60), pytest.raises(DBAPIError):
-        sql("SELECT pg_sleep(5)")
-    assert time.monotonic() - begun < 2
+    with patience.within(0.2), patience.within(3600):
+        assert patience.left() <= 0.2
+        with pytest.raises(DBAPIError):
+            sql("SELECT pg_sleep(5)")
 
 
 # The lost answer ---------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def test_what_may_run_twice_does():
 
 
 def test_while_the_server_stays_away_nobody_knows():
-    told, begun = [], time.monotonic()
+    told = []
 
     def work(session):
         db.after_commit(session, lambda: told.append(1))
@@ -157,7 +160,6 @@ def test_while_the_server_stays_away_nobody_knows():
         proxy.cuts, proxy.shut = 1, True
         with pytest.raises(OutcomeUnknown):
             db.retried(work, once=True)
-    assert time.monotonic() - begun < 5
     assert (users(), told) == (1, [])
 
 

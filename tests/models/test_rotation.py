@@ -13,6 +13,7 @@ from models.rotation import SEALED, Tally
 from models.states import Status
 from tests.models.stages import drop_in, sql
 from tests.support import at_once, drop, let_time_pass, person, violations
+from tests.workers.processes import PATIENCE_SECONDS
 
 SECRETS = {"TOKEN": "töken"}
 ANSWER = Kept(201, "application/json", b'{"api_key": "clorp_x"}')
@@ -118,7 +119,7 @@ def test_a_drop_that_is_wiped_meanwhile_stays_wiped(keys):
             waiting = other.submit(reseal)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.3)
-        assert waiting.result(timeout=10) == "settled"
+        assert waiting.result(timeout=PATIENCE_SECONDS) == "settled"
     assert drop(job_id).env_vars is None
     assert rotation.rotate() == {"drops": Tally(), "answers": Tally()}
 

@@ -14,7 +14,19 @@ from models.uploads import Parcel
 from tests.models.stages import PRICE, drop_in, sql
 from tests.races.outcomes import outcomes
 from tests.races.test_settling import BLOCKED
-from tests.support import age_uploads, at_once, balance, bring, people, person, post, submit, violations
+from tests.support import (
+    age_uploads,
+    at_once,
+    balance,
+    bring,
+    insist,
+    people,
+    person,
+    post,
+    submit,
+    violations,
+)
+from tests.workers.processes import until
 
 CROWD = 50
 
@@ -95,9 +107,8 @@ def test_who_waits_for_the_sweep_learns_that_the_file_is_gone():
     age_uploads()
     with db.transaction() as session, ThreadPoolExecutor(1) as waiting:
         assert uploads.forget_idle(session) == [UUID(key)]
-        posting = waiting.submit(post, sender, price_cents=PRICE, attachments=[key])
-        while sql(BLOCKED)[0].count < 1:
-            assert not posting.done()
+        posting = waiting.submit(insist, partial(post, sender, price_cents=PRICE, attachments=[key]))
+        until("the lock to be waited for", lambda: posting.done() or sql(BLOCKED) == [(1,)])
         session.commit()
         with pytest.raises(UnknownFile):
             posting.result()

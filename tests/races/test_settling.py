@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from tests.support import (
     balance,
     claim,
     drop,
+    insist,
     let_time_pass,
     people,
     person,
@@ -27,7 +29,7 @@ from tests.support import (
     submit,
     violations,
 )
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, until
 
 CROWD = 50
 BLOCKED = """SELECT count(*) FROM pg_stat_activity
@@ -70,7 +72,7 @@ def enter_until_closed(who: Person, job_id: UUID) -> str | None:
     while True:
         text = f"{who.name} {taken}"[:200]
         try:
-            submit(who, job_id, text)
+            insist(partial(submit, who, job_id, text))
         except WindowClosed:
             return taken
         taken = text
@@ -80,10 +82,11 @@ def test_no_entry_is_later_than_the_window_while_the_sweep_closes_it(settle):
     settle(max_claims=50, revision_cooldown_seconds=0)
     competitors = people(49)  # one fewer than would close it by being complete
     job_id = drop_in(Status.OPEN, time_limit_seconds=300)
-    let_time_pass(job_id, 299)
 
     def close_at_the_end() -> None:
-        while close(job_id) is Status.OPEN:
+        until("the first entry", lambda: sql("SELECT 1 FROM submissions LIMIT 1"))
+        insist(partial(let_time_pass, job_id, 299))
+        while insist(partial(close, job_id)) is Status.OPEN:
             pass
 
     calls = [partial(enter_until_closed, who, job_id) for who in competitors]
@@ -111,15 +114,18 @@ def test_fifty_entries_after_the_end_are_all_refused_though_nobody_has_closed_th
     assert violations() == []
 
 
-def test_who_waits_for_the_lock_while_the_window_ends_comes_too_late():
+def test_who_waits_for_the_lock_while_the_window_ends_comes_too_late(monkeypatch, settle):
+    for timeout in ("LOCK_TIMEOUT_MS", "STATEMENT_TIMEOUT_MS"):  # on a busy machine the crowd comes slowly
+        monkeypatch.setattr(db, timeout, 1000 * PATIENCE_SECONDS)
+    settle(database_pool=70)
     job_id = drop_in(Status.OPEN)
     crowd = people(CROWD)
     calls = [partial(do, who, job_id) for who, do in zip(crowd, [submit, claim] * 25, strict=True)]
     with db.transaction() as session, ThreadPoolExecutor(1) as waiting:
         lifecycle.lock(session, job_id)
         results = waiting.submit(outcomes, calls)
-        while sql(BLOCKED)[0].count < CROWD:
-            assert not results.done()
+        until("all of them to wait", lambda: results.done() or sql(BLOCKED) == [(CROWD,)])
+        assert not results.done()
         # All have begun before the end; now it comes, as they wait.
         session.execute(text("SET LOCAL session_replication_role = replica"))
         ends = "window_closes_at = at, opened_at = at - time_limit_seconds * interval '1 s'"
@@ -183,7 +189,9 @@ def test_ranks_are_given_once():
     assert violations() == []
 
 
-def test_fifty_sweeps_at_once_hand_out_each_owed_drop_once():
+def test_fifty_sweeps_at_once_hand_out_each_owed_drop_once(monkeypatch):
+    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=PATIENCE_SECONDS))
+    monkeypatch.setattr(lifecycle, "LEASE_MAX", lifecycle.LEASE)
     sender = person(60 * PRICE)
     due = [post(sender, price_cents=PRICE) for _ in range(30)]
     for job_id in due:
@@ -235,8 +243,9 @@ def test_a_drop_that_is_decided_meanwhile_is_not_made_to_wait_for_models(settle)
             assert settlement.rank(session, job_id) is Status.COMPLETED
             session.flush()
             settle(judge="llm", llm_model="m")
-            handed_out = pool.submit(db.retried, partial(settlement.hand_out, job_id=job_id))
+            hand_out = partial(db.retried, partial(settlement.hand_out, job_id=job_id))
+            handed_out = pool.submit(insist, hand_out)
             until("a lock to be waited for", lambda: sql(BLOCKED) == [(1,)])
-        assert handed_out.result(10) is None
+        assert handed_out.result(PATIENCE_SECONDS) is None
     [(left,)] = sql("SELECT due_at - clock_timestamp() FROM jobs WHERE id = :id", id=job_id)
     assert left <= lifecycle.HANDOFF

@@ -13,6 +13,7 @@ import yaml
 
 import celeryconfig
 from models.settings import Settings
+from tests.workers.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -29,7 +30,7 @@ dockerfile = (ROOT / "Dockerfile").read_text()
 
 def _check_schema(file: Path) -> subprocess.CompletedProcess[str]:
     checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    return subprocess.run([*checker, str(file)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([*checker, str(file)], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 def _option(service: str, name: str) -> str | None:

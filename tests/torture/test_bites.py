@@ -12,6 +12,8 @@ from web.cli.torture.run import Outcome, torture
 
 PLANTED = Path(sitecustomize.__file__).parent
 
+CHANCES = 8  # one is enough nearly always where nothing else runs
+
 # Under which faults each bug shows, and what the harness has to say of it.
 EXPECTED = {
     "no-lock": (("double-messages",), "settled_once"),
@@ -28,16 +30,18 @@ def run(plan: Plan) -> Outcome:
         return torture(plan, Path(folder))
 
 
-def plan(faults: tuple[str, ...], seed: int = 3, **settings: str) -> Plan:
-    return Plan(10, seed, faults, every=1.0, drops_per_second=5, patience=12, settings=settings)
+def plan(faults: tuple[str, ...], chance: int = 1, **settings: str) -> Plan:
+    """Each chance is a longer run than the one before: on a busy machine little happens in ten seconds."""
+    seconds, patience = 10 * chance, 12 * chance
+    return Plan(seconds, 2 + chance, faults, 1.0, drops_per_second=5, patience=patience, settings=settings)
 
 
 @pytest.mark.parametrize("bug", sorted(EXPECTED))
 def test_a_planted_bug_makes_the_run_fail(bug: str) -> None:
-    """What takes two processes to meet may not happen in ten seconds; so there are three chances."""
+    """What takes two processes to meet may not happen in one run."""
     faults, words = EXPECTED[bug]
-    for seed in (3, 4, 5):
-        outcome = run(plan(faults, seed, PLANTED_BUG=bug, PYTHONPATH=str(PLANTED)))
+    for chance in range(1, CHANCES + 1):
+        outcome = run(plan(faults, chance, PLANTED_BUG=bug, PYTHONPATH=str(PLANTED)))
         if any(words in breach for breach in outcome.breaches):
             return
     raise AssertionError(outcome)
@@ -49,7 +53,9 @@ def test_every_bug_there_is_gets_planted() -> None:
 
 def test_without_a_bug_the_run_is_clean() -> None:
     faults = ("kill-judge", "kill-web", "flush-redis", "end-sessions")
-    outcome = run(replace(plan(faults), patience=PATIENCE_SECONDS))
-    assert outcome.breaches == []
-    assert outcome.drops["verified"] > 10
-    assert outcome.struck.total() >= 4
+    for chance in range(1, CHANCES + 1):
+        outcome = run(replace(plan(faults, chance), patience=10 * PATIENCE_SECONDS))
+        assert outcome.breaches == []
+        if outcome.drops["verified"] > 10 and outcome.struck.total() >= 4:
+            return
+    raise AssertionError(outcome)

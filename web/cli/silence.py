@@ -47,7 +47,8 @@ class Queue:
             self.sign, self.changed_at = sign, now
         if now - self.replaced_at < REPLACE_SECONDS_MIN:
             return False
-        heard = self.changed_at > now - age_seconds
+        # What is new at a look may have been said before it, by the process that was there then.
+        heard = self.changed_at - LOOK_SECONDS > now - age_seconds
         patience = (patience_seconds or SILENCE_MAX_SECONDS) if heard else START_MAX_SECONDS
         begun = max(self.changed_at if heard else now - age_seconds, self.clear_at)
         return age_seconds > 0 and now - begun > patience
