@@ -1,15 +1,15 @@
 """People: signing up, and finding them. Their keys are in `keys`, what they compete as in `agents`."""
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models import agents, funds, keys, ledger
-from models.errors import MixedMoney, NameTaken, NotFound, SignupClosed
+from models import agents, funds, keys, ledger, naming
+from models.errors import MixedMoney, NotFound, SignupClosed
 from models.ids import uuid7
 from models.names import named
 from models.schema import User
 from models.settings import settings
+from models.texts import composed
 
 
 def sign_up(session: Session, name: str) -> tuple[User, str]:
@@ -31,14 +31,13 @@ def create_user(session: Session, name: str) -> tuple[User, str]:
         The user, and the key in clear: the only time it exists outside the caller's hands.
 
     Raises:
-        Invalid: the name is blank, too long or has control characters.
-        NameTaken: somebody has it.
+        Invalid: it breaks the rule for names.
+        NameTaken: another user or agent has it, or one that looks like it.
     """
-    name = named(name)
-    statement = insert(User).values(id=uuid7(), name=name).on_conflict_do_nothing(index_elements=["name"])
-    user = session.scalars(statement.returning(User)).one_or_none()
-    if user is None:
-        raise NameTaken
+    name, user_id = named(name), uuid7()
+    user = User(id=user_id, name=name, name_key=naming.take_own(session, user_id, name))
+    session.add(user)
+    session.flush()
     agents.first(session, user)
     ledger.open_wallet(session, user.id)
     _, key = keys.issue(session, user.id, "first")
@@ -61,12 +60,14 @@ def credit(session: Session, user: User, cents: int) -> None:
 
 
 def find_user(session: Session, name: str) -> User:
-    """The user of that name.
+    """Return the user of that name, else the one whose name looks like it.
 
     Raises:
         NotFound: there is none.
     """
-    user = session.scalars(select(User).where(User.name == name)).one_or_none()
+    user = session.scalars(select(User).where(User.name == composed(name))).one_or_none()
+    if user is None and (user_id := naming.owner(session, name)):
+        user = session.get(User, user_id)
     if user is None:
         raise NotFound(f"There is no user called {name!r}.")
     return user

@@ -13,15 +13,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from models import db, users
+from models import db, naming, users
 from models.errors import (
     AgentBusy,
     AgentIsDefault,
-    AgentNameTaken,
     AgentNotYours,
     NotFound,
     TooManyAgents,
 )
+from models.ids import uuid7
 from models.names import Name
 from models.paging import Key, Page, Stretch, page
 from models.schema import Agent, Claim, Drop, Submission, User
@@ -91,8 +91,8 @@ class AgentChanges(BaseModel):
 
 
 def first(session: Session, user: User) -> None:
-    """The agent of a new user: their default one, of the same name."""
-    session.add(Agent(user_id=user.id, name=user.name, is_default=True))
+    """The agent of a new user: their default one, of the same name, which they hold already."""
+    session.add(Agent(user_id=user.id, name=user.name, name_key=user.name_key, is_default=True))
 
 
 def default(session: Session, user_id: UUID) -> Agent:
@@ -145,16 +145,21 @@ def create(session: Session, user_id: UUID, draft: AgentDraft) -> Agent:
 
     Raises:
         TooManyAgents: the user has as many as allowed.
-        AgentNameTaken: another agent of theirs is called so.
+        AgentNameTaken: another user or agent has the name, or one that looks like it.
+        TooManyNames: the user holds as many names as allowed.
     """
     users.lock(session, user_id)
     count = select(func.count()).select_from(Agent).where(Agent.user_id == user_id, _LIVE)
     if session.scalars(count).one() >= AGENTS_MAX:
         raise TooManyAgents(limit=AGENTS_MAX)
-    _require_free(session, user_id, draft.name)
     agent = Agent(
-        user_id=user_id, name=draft.name, personality=draft.personality, avatar_url=draft.avatar_url
+        id=uuid7(),
+        user_id=user_id,
+        name=draft.name,
+        personality=draft.personality,
+        avatar_url=draft.avatar_url,
     )
+    agent.name_key = naming.take(session, agent, draft.name)
     session.add(agent)
     session.flush()
     if draft.is_default:
@@ -167,7 +172,7 @@ def change(session: Session, user_id: UUID, agent_id: UUID, changes: AgentChange
 
     Raises:
         NotFound: not an agent of the user.
-        AgentNameTaken: another agent of theirs is called so.
+        AgentNameTaken, TooManyNames: as `create`.
         AgentIsDefault: somebody has to be the default; say who, instead of who not.
     """
     users.lock(session, user_id)
@@ -176,11 +181,14 @@ def change(session: Session, user_id: UUID, agent_id: UUID, changes: AgentChange
     wanted = new.pop("is_default", agent.is_default)
     if agent.is_default and not wanted:
         raise AgentIsDefault("Make another agent the default; this one then no longer is.")
-    if new.get("name", agent.name) != agent.name:
-        _require_free(session, user_id, new["name"])
+    renamed = new.get("name", agent.name) != agent.name
+    if renamed:
+        agent.name_key = naming.take(session, agent, new["name"])
     for field, value in new.items():
         setattr(agent, field, value)
     session.flush()
+    if renamed:
+        naming.free(session, agent, but=agent.name)
     if wanted and not agent.is_default:
         _make_default(session, agent)
     return agent
@@ -188,6 +196,8 @@ def change(session: Session, user_id: UUID, agent_id: UUID, changes: AgentChange
 
 def delete(session: Session, user_id: UUID, agent_id: UUID) -> None:
     """Delete an agent: nobody competes as it any more. What it did keeps its name.
+
+    If it ever competed, its user keeps the name; else the name is free again.
 
     Raises:
         NotFound: not an agent of the user.
@@ -201,7 +211,9 @@ def delete(session: Session, user_id: UUID, agent_id: UUID) -> None:
     at = db.now(session)
     if _busy(session, agent, at):
         raise AgentBusy
-    agent.deleted_at = at
+    agent.deleted_at, agent.name_key = at, None
+    session.flush()
+    naming.free(session, agent)
 
 
 def _make_default(session: Session, agent: Agent) -> None:
@@ -209,12 +221,6 @@ def _make_default(session: Session, agent: Agent) -> None:
     session.execute(former.values(is_default=False))  # first: the index allows one at any moment
     agent.is_default = True
     session.flush()
-
-
-def _require_free(session: Session, user_id: UUID, name: str) -> None:
-    taken = exists().where(Agent.user_id == user_id, Agent.name == name, _LIVE)
-    if session.scalar(select(taken)):
-        raise AgentNameTaken
 
 
 def _busy(session: Session, agent: Agent, at: datetime) -> bool:

@@ -26,7 +26,7 @@ from models.schema import Claim, Drop, Submission
 from models.settings import settings
 from models.slots import Competitor
 from models.states import Status
-from models.texts import NOT_BLANK, Storable
+from models.texts import BLANK, NOT_BLANK, Storable, blank, composed
 
 TEXT_MAX = 100_000  # characters
 NO_SHOW_WINDOW = timedelta(hours=1)
@@ -48,7 +48,11 @@ class Entry(BaseModel):
         },
     )
 
-    text: Annotated[Storable, Field(max_length=TEXT_MAX, examples=["1. Rhine\n2. Danube\n3. Volga"])] = ""
+    text: Annotated[Storable, Field(max_length=TEXT_MAX)] = Field(
+        "",
+        description=f"The answer; blank only where there are files. {BLANK}",
+        examples=["1. Rhine\n2. Danube\n3. Volga"],
+    )
     files: Names = Field(default_factory=list, validation_alias=AliasChoices("files", "attachments"))
     agent_id: Annotated[UUID | None, Field(strict=False)] = Field(None, alias="agentId")
 
@@ -132,8 +136,9 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
         WindowClosed, ArenaFull, CancellationRequested: too late.
         RevisionCooldown: revised a moment ago.
     """
-    if not entry.text.strip() and not entry.files:
-        raise Invalid("An entry needs text or files.", errors=[{"field": "text", "message": "is missing"}])
+    if blank(entry.text) and not entry.files:
+        message = "must have a visible character" if entry.text else "is missing"
+        raise Invalid("An entry needs text or files.", errors=[{"field": "text", "message": message}])
     drop, at, competitor = _enter(session, user_id, job_id, entry.agent_id)
     if drop.status is not Status.OPEN or at >= _closes(drop):
         raise WindowClosed(job_status=drop.status)
@@ -197,7 +202,7 @@ def _first(session: Session, drop: Drop, competitor: Competitor, entry: Entry, a
 
 def _revise(submission: Submission, entry: Entry, other_files: bool, at: datetime) -> bool:
     """Replace an entry; False where it is the same."""
-    if submission.body == entry.text and not other_files:
+    if composed(submission.body) == composed(entry.text) and not other_files:
         return False
     ready_at = submission.revised_at + timedelta(seconds=settings().revision_cooldown_seconds)
     if at < ready_at:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from models.grades import Brief, Candidate
 from models.packs import Pack
+from models.texts import judged
 
 Key = TypeVar("Key")
 
@@ -46,14 +47,20 @@ def places(entries: int, k: int) -> list[int]:
 def deal(
     seed: str, k: int, prompt: str, pack: Pack, entries: Sequence[tuple[Key, str]]
 ) -> tuple[Brief, dict[str, Key]]:
-    """The brief of the k-th ballot, and which entry each label stands for, in the order to be read."""
+    """The brief of the k-th ballot, and which entry each label stands for, in the order to be read.
+
+    The judge reads NFC, so that texts that differ only in their normal form are equal. The seed comes from
+    the texts as they were sent.
+    """
     # Not drawn from entropy: reproducible on purpose, so that a receipt can be checked.
     shuffled = Random(seed).sample(list(entries), len(entries))  # noqa: S311
     order = [shuffled[place] for place in places(len(entries), k)]
     labels = Random(f"{seed}:{k}").sample(_PAIRS, len(order))  # noqa: S311
     brief = Brief(
-        prompt=prompt,
+        prompt=judged(prompt),
         pack=pack,
-        candidates=tuple(Candidate(label, text) for label, (_, text) in zip(labels, order, strict=True)),
+        candidates=tuple(
+            Candidate(label, judged(text)) for label, (_, text) in zip(labels, order, strict=True)
+        ),
     )
     return brief, {label: key for label, (key, _) in zip(labels, order, strict=True)}

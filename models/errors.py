@@ -20,7 +20,7 @@
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
     │   ├── DropEnded, AlreadySubmitted, NotDecided
     │   ├── NameTaken, AgentNameTaken
-    │   ├── AgentIsDefault, AgentBusy, TooManyAgents
+    │   ├── AgentIsDefault, AgentBusy, TooManyAgents, TooManyNames
     │   ├── KeyRotated, LastKey, TooManyKeys
     │   ├── PayoutAccountMissing, PaymentMethodMissing
     │   └── IdempotencyInProgress
@@ -234,17 +234,17 @@ class IdempotencyInProgress(Conflict):
 
 
 class NameTaken(Conflict):
-    """Names of users are unique."""
+    """Names of users and agents are unique over the whole market, look-alikes included."""
 
     code = "name_taken"
-    sentence = "That name is taken."
+    sentence = "That name is taken: it looks like another name here. Choose another."
 
 
 class AgentNameTaken(Conflict):
-    """Names of one user's agents are unique."""
+    """Names of users and agents are unique over the whole market, look-alikes included."""
 
     code = "agent_name_taken"
-    sentence = "Another agent of yours has that name."
+    sentence = "That name is taken: it looks like another name here. Choose another."
 
 
 class AgentIsDefault(Conflict):
@@ -266,6 +266,16 @@ class TooManyAgents(Conflict):
 
     code = "too_many_agents"
     sentence = "You have as many agents as allowed. Delete one first."
+
+
+class TooManyNames(Conflict):
+    """The caller holds as many names as allowed, those included that competed; `limit` says how many."""
+
+    code = "too_many_names"
+    sentence = (
+        "You hold as many names as allowed: those that competed stay yours. Take one of them again, or "
+        "delete an agent that never competed."
+    )
 
 
 class KeyRotated(Conflict):

@@ -90,6 +90,27 @@ BEGIN
 END $$;
 CREATE TRIGGER jobs_guard BEFORE INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION jobs_guard();
 
+-- Names ---------------------------------------------------------------------------------------
+
+-- A name under which an agent competed, and a user's own name, stay with that user for good.
+CREATE FUNCTION names_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'the holder of the name % never changes', OLD.key
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'names_frozen';
+    END IF;
+    -- A claim that is being made holds the agent: `require_living`.
+    PERFORM FROM agents WHERE id = OLD.agent_id FOR NO KEY UPDATE;
+    IF OLD.agent_id IS NULL OR EXISTS (
+        SELECT FROM claims c WHERE c.user_id = OLD.user_id AND c.agent_id = OLD.agent_id
+    ) THEN
+        RAISE EXCEPTION 'the name % is a user''s own, or competed', OLD.key
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'names_kept';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER names_guard BEFORE UPDATE OR DELETE ON names FOR EACH ROW EXECUTE FUNCTION names_guard();
+
 -- Competitors -------------------------------------------------------------------------------
 
 -- Whoever competes as an agent holds it until the commit, so that it is not deleted meanwhile.
@@ -566,6 +587,13 @@ UNION ALL
 UNION ALL
     SELECT 'wallet', format('user %s has no wallet', u.id)
     FROM users u LEFT JOIN accounts a ON a.user_id = u.id WHERE a.id IS NULL
+UNION ALL
+    SELECT 'name', format('user %s does not hold the name that it has', u.id)
+    FROM users u LEFT JOIN names n ON n.key = u.name_key AND n.user_id = u.id WHERE n.key IS NULL
+UNION ALL
+    SELECT 'name', format('agent %s has a name that its user does not hold', a.id)
+    FROM agents a LEFT JOIN names n ON n.key = a.name_key AND n.user_id = a.user_id
+    WHERE a.deleted_at IS NULL AND n.key IS NULL
 UNION ALL
     SELECT 'fee', format('the fee of drop %s is %s of %s cents, at %s bps + %s', id, fee_cents, price_cents, fee_bps,
         fee_flat_cents)

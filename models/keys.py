@@ -84,7 +84,7 @@ def issue(session: Session, user_id: UUID, name: str, scopes: Collection[str] = 
         The row, and the key in clear: the only time it exists outside its owner's hands.
 
     Raises:
-        Invalid: the name is blank, too long or has control characters.
+        Invalid: the name breaks the rule for names.
         TooManyKeys: the user has as many as allowed.
     """
     name = named(name)

@@ -23,7 +23,7 @@ from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
 from models.settings import settings
 from models.states import Status
-from models.texts import NOT_BLANK, Storable, one_line
+from models.texts import BLANK, Storable, Visible, title
 
 PROMPT_MAX = 20_000  # characters
 TITLE_MAX = 80
@@ -32,19 +32,10 @@ ENV_VARS_BYTES_MAX = 16 * 1024  # names and values together
 PENDING_RETRY_SECONDS = 60
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
 def _small_enough(env_vars: dict[str, str]) -> dict[str, str]:
     if sum(len(name.encode()) + len(value.encode()) for name, value in env_vars.items()) > ENV_VARS_BYTES_MAX:
         raise ValueError(f"must be at most {ENV_VARS_BYTES_MAX} bytes in all")
     return env_vars
-
-
-EnvName = Annotated[Storable, Field(min_length=1)]
 
 
 class Draft(BaseModel):
@@ -52,13 +43,11 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
 
-    prompt: Annotated[
-        Storable,
-        Field(max_length=PROMPT_MAX, json_schema_extra={"pattern": NOT_BLANK}),
-        AfterValidator(_not_blank),
-    ] = Field(examples=["Name three rivers of Europe."])
+    prompt: Annotated[Visible, Field(max_length=PROMPT_MAX)] = Field(
+        description=f"What is asked for; not blank. {BLANK}", examples=["Name three rivers of Europe."]
+    )
     env_vars: Annotated[
-        dict[EnvName, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
+        dict[Visible, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
     ] = Field(
         default_factory=dict,
         alias="envVars",
@@ -143,7 +132,7 @@ def price(draft: Draft) -> Estimate:
     fee = cents * rules.platform_fee_bps // 10_000 + rules.platform_fee_flat_cents
     return Estimate(
         draft=draft,
-        title=one_line(draft.prompt)[:TITLE_MAX],
+        title=title(draft.prompt, TITLE_MAX),
         price_cents=cents,
         fee_cents=min(fee, cents - 1),
         time_limit_seconds=seconds,

@@ -1,42 +1,91 @@
-"""What users, agents and keys may be called: short, printable, and no white space around it."""
+"""The rule for names of users, agents and keys: short, visible, and without white space around them.
 
-import re
+Which names look alike stands in `lookalikes`, and which user holds a name in `naming`.
+"""
+
 from typing import Annotated
 
+import icu
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from models.errors import Invalid
-from models.texts import storable
+from models.texts import blank, composed, storable
 
 NAME_MAX = 80  # characters; users.name has the same in the database
+MARKS_MAX = 4  # combining marks on one base character, as UTS #39 recommends
 
-_RULE = f"A name has 1 to {NAME_MAX} printable characters."
-# Controls, blanks wider than a space, what has no width or turns the direction, private and tag characters.
-_UNSEEN = (
-    "\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u115f\\u1160\\u1680\\u180e"
-    "\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\u3164\\ue000-\\uf8ff\\ufeff\\uffa0\\ufff0-\\uffff"
-    "\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
+# Invisible, private and unassigned characters, and all white space but the plain space. Code points that are
+# reserved for emoji are accepted: new ones come each year.
+_REFUSED = icu.UnicodeSet(
+    r"[[[:C:][:Z:][:Default_Ignorable_Code_Point:]\u2800\uFFFC\U0001D159]-[\ ]-[[:Cn:]&[:ExtPict:]]]"
 )
-PATTERN = f"^[^{_UNSEEN}]*[^ {_UNSEEN}][^{_UNSEEN}]*$"
+_REFUSED.freeze()
+# Letters of scripts in which joiners matter: cursive ones such as Arabic, and Indic ones.
+_JOINED = r"[[[:L:][:M:]]&[[:jt=D:][:jt=R:][:jt=L:][:^InSC=Other:]]]"
+# Invisible characters where a word or an emoji needs them.
+_NEEDED = icu.RegexPattern.compile(
+    "|".join(
+        (
+            rf"(?<={_JOINED}\p{{M}}{{0,{MARKS_MAX}}})[\u200C\u200D](?={_JOINED})",  # Persian, Hindi
+            r"(?<=\p{ExtPict}[\p{EMod}\uFE0F]{0,2})\u200D(?=\p{ExtPict})",  # emoji sequences
+            r"(?<=[\p{Emoji}\p{ExtPict}])[\uFE0E\uFE0F]",  # emoji or text presentation
+            r"(?<=\U0001F3F4)[\U000E0020-\U000E007E]{1,6}\U000E007F",  # flags of regions
+            r"(?<=\p{Script=Mongolian})[\u180B-\u180F]",  # Mongolian letter forms
+            r"(?<=\p{Ideographic})[\U000E0100-\U000E01EF]",  # ideographic variants
+        )
+    )
+)
+_MARKS_AMISS = icu.RegexPattern.compile(rf"(^|\ )\p{{M}}|[\p{{Mn}}\p{{Me}}]{{{MARKS_MAX + 1},}}")
+_NFD = icu.Normalizer2.getNFDInstance()
+
+_RULE = (
+    f"1 to {NAME_MAX} visible characters, with at most {MARKS_MAX} combining marks on one; joiners and "
+    "variation selectors only where a word or an emoji needs them, and no white space but the plain space. "
+    "Stored in NFC, without the spaces around it."
+)
+# The part of the rule that a pattern can hold for every engine: characters that are refused in any place.
+_NEVER = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u115f\u1160\u1680\u17b4\u17b5"
+    r"\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ue000-\uf8ff\ufdd0-\ufdef"
+    r"\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"
+)
+PATTERN = rf"^[^{_NEVER}]*[^ {_NEVER}][^{_NEVER}]*$"
 
 
 def named(text: str) -> str:
-    """`text` as a name, without the white space around it.
+    """Return `text` as a name: in NFC, without the spaces around it.
 
     Raises:
-        Invalid: nothing is left, it is too long, or has characters that cannot be seen.
+        Invalid: it breaks the rule for names; the sentence says which part.
     """
     try:
         return _checked(text)
     except ValueError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(f"The name {error}.") from None
 
 
 def _checked(text: str) -> str:
-    name = storable(text.strip(" "))
-    if not 1 <= len(name) <= NAME_MAX or not re.fullmatch(PATTERN, name):
-        raise ValueError(_RULE)
+    sent = storable(text).strip(" ")
+    name = composed(sent)
+    if blank(name):
+        raise ValueError("must have a visible character")
+    if max(len(sent), len(name)) > NAME_MAX:  # NFC makes most texts shorter, and some longer
+        raise ValueError(f"must have at most {NAME_MAX} characters")
+    if sign := _hidden(name):
+        raise ValueError(
+            f"must not contain U+{ord(sign):04X}: it is invisible or unassigned there; remove it"
+        )
+    if _MARKS_AMISS.matcher(_NFD.normalize(name)).find():
+        raise ValueError(
+            f"must have at most {MARKS_MAX} combining marks on a character, and none without one"
+        )
     return name
+
+
+def _hidden(name: str) -> str | None:
+    """Return the first invisible or unassigned character that no word or emoji needs."""
+    rest = str(_NEEDED.matcher(name).replaceAll(""))
+    return next(filter(_REFUSED.contains, rest), None)
 
 
 Name = Annotated[

@@ -35,12 +35,15 @@ from models.ids import uuid7
 from models.packs import PACKS, Pack
 from models.panel import OUTCOMES, STAGES, Outcome, Stage
 from models.states import Status
+from models.texts import UNSEEN_RANGES
 
 GUARDS = files("models").joinpath("guards.sql").read_text()
 
 Cents = Annotated[int, mapped_column(BigInteger)]
 
 _NOW = text("clock_timestamp()")
+# The wall behind `texts.blank`, which knows the marks, too.
+_SEEN = rf"[^{UNSEEN_RANGES}\U0001BCA0-\U0001BCA3\U0001D159\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]"
 _IN_USE = text("state IN ('held', 'submitted')")
 # Kinds of transfers: between wallets and escrows, and between wallets and the world over a rail.
 _OF_DROPS = ("hold", "refund", "payout", "fee")
@@ -70,10 +73,48 @@ class User(Base):
     """A person or program with a wallet; sender and competitor alike."""
 
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("length(name) BETWEEN 1 AND 80", name="name"),)
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 80", name="name"),
+        ForeignKeyConstraint(
+            ["name_key", "id"], ["names.key", "names.user_id"], name="users_name", use_alter=True
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    name_key: Mapped[str]  # the first of `lookalikes.keys`
+
+
+class Name(Base):
+    """One key of a name that a user holds: the name folded so that look-alikes are equal.
+
+    A name has up to three keys. Rows are inserted before the user or agent that they are taken for, never
+    updated, and deleted only if that agent never made a claim: guards.sql.
+    """
+
+    __tablename__ = "names"
+    __table_args__ = (
+        CheckConstraint("key <> ''", name="key"),
+        UniqueConstraint("key", "user_id"),  # for users_name and agents_name
+        ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="names_user", deferrable=True, initially="DEFERRED"
+        ),
+        ForeignKeyConstraint(
+            ["agent_id", "user_id"],
+            ["agents.id", "agents.user_id"],
+            name="names_agent",
+            deferrable=True,
+            initially="DEFERRED",
+            use_alter=True,
+        ),
+        Index("names_of_user", "user_id"),
+        Index("names_of_agent", "agent_id"),
+    )
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID]
+    agent_id: Mapped[UUID | None]  # that it was taken for; null: the user's own name
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
@@ -101,7 +142,10 @@ class Agent(Base):
 
     __tablename__ = "agents"
     __table_args__ = (
-        Index("agents_name", "user_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        # No two live agents of one user have the same name; agents_name: nor one that another user holds.
+        Index("agents_of_user_name", "user_id", "name_key", unique=True),
+        ForeignKeyConstraint(["name_key", "user_id"], ["names.key", "names.user_id"], name="agents_name"),
+        CheckConstraint("(deleted_at IS NULL) = (name_key IS NOT NULL)", name="name"),
         Index("agents_one_default", "user_id", unique=True, postgresql_where=text("is_default")),
         CheckConstraint("NOT (is_default AND deleted_at IS NOT NULL)", name="default_stays"),
         CheckConstraint("length(personality) <= 2000 AND length(avatar_url) <= 500", name="profile"),
@@ -116,6 +160,7 @@ class Agent(Base):
     personality: Mapped[str] = mapped_column(server_default="")
     avatar_url: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
+    name_key: Mapped[str | None]  # the first of `lookalikes.keys` while it lives
 
 
 class Drop(Base):
@@ -132,6 +177,7 @@ class Drop(Base):
         CheckConstraint(_one_of("min_grade", GRADES), name="min_grade"),
         CheckConstraint(_one_of("panel", STAGES), name="panel"),
         CheckConstraint("length(prompt) BETWEEN 1 AND 20000", name="prompt"),
+        CheckConstraint(f"prompt ~ '{_SEEN}'", name="prompt_seen"),
         CheckConstraint("price_cents > 0", name="price"),
         CheckConstraint("fee_bps BETWEEN 0 AND 10000 AND fee_flat_cents >= 0", name="fee"),
         CheckConstraint("time_limit_seconds > 0 AND max_claims > 0", name="limits"),

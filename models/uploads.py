@@ -23,6 +23,7 @@ from models.files import Store
 from models.ids import uuid7
 from models.schema import Attachment, Drop, Upload
 from models.states import OPENED
+from models.texts import blank
 
 UPLOAD_MAX = 5 * 1024 * 1024  # bytes of one file
 NAME_MAX = 200  # characters
@@ -173,12 +174,14 @@ def _name(filename: str) -> str:
     """The last part of a path, without what would hide, reorder or break a line."""
     last = filename.replace("\\", "/").rpartition("/")[2]
     name = "".join(_visible(last)).strip()[:NAME_MAX].strip()
-    return name if name.strip(".") else "file"
+    return "file" if blank(name.strip(".")) else name
 
 
 def _visible(text: str) -> Iterator[str]:
+    """Yield what can be seen of a text, with its spaces and marks."""
     for sign in text:
-        if unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        kind = unicodedata.category(sign)
+        if kind != "Cs" and (kind in ("Zs", "Mn", "Mc", "Me") or not blank(sign)):
             yield sign
 
 

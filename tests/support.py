@@ -24,6 +24,7 @@ from models.schema import (
     Ballot,
     Claim,
     Drop,
+    Name,
     Submission,
     Transfer,
     Upload,
@@ -67,9 +68,9 @@ def post(sender: Person, prompt: str = "Name three rivers.", **draft: Any) -> UU
         return market.post(session, sender.id, Draft(prompt=prompt, **draft)).drop.id
 
 
-def claim(who: Person, job_id: UUID) -> None:
+def claim(who: Person, job_id: UUID, agent_id: UUID | None = None) -> None:
     with db.transaction() as session:
-        arena.claim(session, who.id, job_id)
+        arena.claim(session, who.id, job_id, agent_id)
 
 
 def submit(who: Person, job_id: UUID, body: str = "Rhine, Nile, Amazon.", **entry: Any) -> Submission:
@@ -230,7 +231,20 @@ def at_once(calls: list[Callable[[], R]]) -> list[R | Exception]:
 
 def books() -> dict[str, list[str]]:
     """Every row that says who did what and who owns what, as text, table by table."""
-    tables = (User, ApiKey, Agent, Drop, Claim, Submission, Ballot, Account, Transfer, Upload, Attachment)
+    tables = (
+        User,
+        Name,
+        ApiKey,
+        Agent,
+        Drop,
+        Claim,
+        Submission,
+        Ballot,
+        Account,
+        Transfer,
+        Upload,
+        Attachment,
+    )
     with db.transaction() as session:
         return {
             table.__tablename__: sorted(session.scalars(text(f"SELECT t::text FROM {table.__tablename__} t")))

@@ -6,7 +6,14 @@ from sqlalchemy.orm import Session
 
 from models import agents as rules
 from models.agents import AgentChanges, AgentDraft
-from models.errors import AgentBusy, AgentIsDefault, AgentNameTaken, NotFound, TooManyAgents
+from models.errors import (
+    AgentBusy,
+    AgentIsDefault,
+    AgentNameTaken,
+    NotFound,
+    TooManyAgents,
+    TooManyNames,
+)
 from web import lists, shapes
 from web.auth import caller
 from web.contract import Reply, Routes
@@ -32,10 +39,19 @@ def directory(session: Session, query: CursorQuery) -> Reply:
 
 
 @agents.post(
-    "", shapes.Agent, status=201, body=AgentDraft, scope="work", refuses=[AgentNameTaken, TooManyAgents]
+    "",
+    shapes.Agent,
+    status=201,
+    body=AgentDraft,
+    scope="work",
+    refuses=[AgentNameTaken, TooManyAgents, TooManyNames],
 )
 def create_agent(session: Session, body: AgentDraft) -> shapes.Agent:
-    """Make an agent to compete as."""
+    """Make an agent to compete as.
+
+    Names are unique over all users and agents, look-alikes included: where `ada` is taken, so is `ADA`, and a
+    name with a Cyrillic `а`.
+    """
     return shapes.Agent.of(rules.create(session, caller(), body))
 
 
@@ -50,7 +66,7 @@ def read_agent(session: Session, agent_id: UUID) -> shapes.Agent:
     shapes.Agent,
     body=AgentChanges,
     scope="work",
-    refuses=[NotFound, AgentNameTaken, AgentIsDefault],
+    refuses=[NotFound, AgentNameTaken, TooManyNames, AgentIsDefault],
 )
 def change_agent(session: Session, body: AgentChanges, agent_id: UUID) -> shapes.Agent:
     """Change an agent; what is left out stays. `is_default: true` moves the default to it."""
@@ -61,6 +77,9 @@ def change_agent(session: Session, body: AgentChanges, agent_id: UUID) -> shapes
     "/<uuid:agent_id>", shapes.Deleted, scope="work", refuses=[NotFound, AgentIsDefault, AgentBusy]
 )
 def delete_agent(session: Session, agent_id: UUID) -> shapes.Deleted:
-    """Delete an agent that is not at work. What it won keeps its name."""
+    """Delete an agent that is not at work. What it won keeps its name.
+
+    If it ever competed, the name stays yours; else it is free again.
+    """
     rules.delete(session, caller(), agent_id)
     return shapes.Deleted(deleted=True)

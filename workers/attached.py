@@ -13,6 +13,7 @@ from models.grades import Brief
 from models.panel import PATIENCE
 from models.schema import Upload
 from models.settlement import Assignment
+from models.texts import blank
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def read_into(assignment: Assignment) -> Brief:
 
 
 def _with_files(text: str, attached: Sequence[Upload], patient: bool) -> str:
-    parts, left = [text] if text.strip() else [], READ_MAX
+    parts, left = [] if blank(text) else [text], READ_MAX
     for file in attached:
         content = (_text(file, patient) or "")[:left] if left else ""
         left -= len(content)

@@ -43,14 +43,27 @@ def test_a_name_that_is_taken_is_refused(clorp):
     person(name="ann")
     with unchanged():
         result = clorp("admin", "user", "ann", "--credit", 5)
-    assert (result.exit_code, result.output) == (1, "Error: That name is taken.\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: That name is taken: it looks like another name here. Choose another.\n",
+    )
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a\tb", "x" * 81])
-def test_a_name_that_nobody_could_read_is_refused(clorp, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "must have a visible character"),
+        ("   ", "must have a visible character"),
+        ("\u2800", "must have a visible character"),
+        ("a\tb", "must not contain U+0009: it is invisible or unassigned there; remove it"),
+        ("x" * 81, "must have at most 80 characters"),
+        ("a" + "\u0301" * 60, "must have at most 4 combining marks on a character, and none without one"),
+    ],
+)
+def test_a_name_that_nobody_could_read_is_refused(clorp, name, reason):
     with unchanged():
         result = clorp("admin", "user", name)
-    assert (result.exit_code, result.output) == (1, "Error: A name has 1 to 80 printable characters.\n")
+    assert (result.exit_code, result.output) == (1, f"Error: The name {reason}.\n")
 
 
 @pytest.mark.parametrize("name", ["日本", "O'Neil; DROP TABLE users", "{name}", "x" * 80])
@@ -64,6 +77,21 @@ def test_credit_arrives(clorp):
     assert (result.exit_code, result.output) == (0, "ann now has $10.00\n")
     assert balance(ann) == 1000
     assert violations() == []
+
+
+def test_a_user_is_found_by_a_name_that_looks_like_theirs(clorp):
+    ann = person(5, name="Ann")
+    for name in ("ann", "\u0410nn", "ＡＮＮ"):
+        assert clorp("admin", "credit", name, 5).output.startswith("Ann now has")
+    assert clorp("admin", "key", "ANN").exit_code == 0
+    assert balance(ann) == 20
+    with unchanged():
+        assert clorp("admin", "credit", "anna", 5).output == "Error: There is no user called 'anna'.\n"
+        refused = clorp("admin", "user", "\u0410nn")
+    assert (refused.exit_code, refused.output) == (
+        1,
+        "Error: That name is taken: it looks like another name here. Choose another.\n",
+    )
 
 
 def test_every_credit_counts(clorp):

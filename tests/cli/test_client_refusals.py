@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support import claim, close, let_time_pass, people, person, post, submit
+from tests.support import claim, close, let_time_pass, people, person, post, submit, unchanged
 from tests.workers.processes import PATIENCE_SECONDS, child, until
 from web import watch
 from web.cli import _EXITS, main
@@ -35,6 +35,17 @@ def run(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE_SECONDS,
         check=False,
     )
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\u200b\u200b\u2060", "\u3164", "\u2800", "\u0301"])
+def test_a_blank_prompt_or_entry_is_refused_with_the_reason(by, prompt):
+    ada, bob = person(1000), person()
+    job_id = post(ada)
+    with unchanged():
+        for command in ((ada, "drop", prompt, "-y"), (bob, "submit", job_id, "--text", prompt)):
+            result = by(*command)
+            assert result.exit_code == 1, result.output
+            assert "visible" in result.stderr or "needs text or files" in result.stderr
 
 
 def test_every_kind_has_an_exit_code_of_its_own(by):

@@ -1,6 +1,7 @@
 """`clorp verify`: a receipt worked out anew, and what becomes of one that somebody changed."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_the_sender_sees_all_of_a_local_verdict_come_out_again(by):
     checked = {(finding["about"], finding["what"]) for finding in document["findings"]}
     assert {("ballot 3", "order"), ("ballot 3", "labels"), ("ballot 3", "input")} <= checked
     assert {("ballot 3", "votes"), ("entry 1", "score"), ("drop", "winner"), ("prompt", "hash")} <= checked
+
+
+def test_texts_are_hashed_as_they_were_sent_and_judged_in_nfc(by):
+    """The receipt comes out again for the sender and for a competitor, who sees less."""
+    sender, competitors = person(100), people(2)
+    job_id = post(sender, unicodedata.normalize("NFD", "Name three cafés in Zürich."))
+    for who, form in zip(competitors, ("NFD", "NFC"), strict=True):
+        submit(who, job_id, "\ufeff" + unicodedata.normalize(form, "1. Café Odéon\n2. Café Noir\n3. Café Ü"))
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert (document["sound"], document["differs"], document["unknown"]) == (True, 0, 0)
+    for who in competitors:
+        document = told(by(who, "verify", job_id, "--json"))
+        assert (document["sound"], document["differs"]) == (True, 0)
 
 
 def test_people_read_a_line_for_each_thing(by):

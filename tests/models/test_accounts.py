@@ -2,7 +2,8 @@
 
 import pytest
 
-from models import accounts, db, keys
+from models import accounts, agents, db, keys
+from models.agents import AgentDraft
 from models.errors import Invalid, NameTaken, NotFound, SignupClosed
 from tests.models.stages import sql
 from tests.support import balance, person, unchanged
@@ -41,6 +42,24 @@ def test_where_sign_up_is_closed_only_the_operator_makes_users(settle):
 def test_users_are_found_by_name():
     who = person(name="Ada")
     with db.transaction() as session:
-        assert accounts.find_user(session, "Ada").id == who.id
+        for name in ("Ada", "ada", "\u0410da"):
+            assert accounts.find_user(session, name).id == who.id
+        for name in ("Bob", "Adà", "", "quill"):
+            with pytest.raises(NotFound):
+                accounts.find_user(session, name)
+
+
+def test_a_user_of_just_that_name_is_found_before_one_that_looks_like_it():
+    """Names that look alike are not both taken, but look-alikes need not be alike in every other spelling."""
+    lan, who = person(name="lan"), person(name="ian")
+    with db.transaction() as session:
+        assert accounts.find_user(session, "ian").id == who.id
+        assert accounts.find_user(session, "lan").id == lan.id
+
+
+def test_agents_are_no_users():
+    who = person(name="Ada")
+    with db.transaction() as session:
+        agents.create(session, who.id, AgentDraft(name="quill"))
         with pytest.raises(NotFound):
-            accounts.find_user(session, "ada")
+            accounts.find_user(session, "quill")

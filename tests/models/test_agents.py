@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from models import agents, db
 from models.agents import AgentDraft
 from models.errors import AgentNotYours
-from tests.models.stages import refusal, sql
+from tests.models.stages import refusal
 from tests.support import person
 
 
@@ -34,9 +34,10 @@ def test_nobody_competes_as_a_deleted_agent():
 def test_the_database_keeps_one_default_too():
     who = person()
     assert refusal("UPDATE agents SET deleted_at = now()") == "agents_default_stays_check"
-    sql("INSERT INTO agents (id, user_id, name) VALUES (gen_random_uuid(), :user, 'second')", user=who.id)
+    with db.transaction() as session:
+        agents.create(session, who.id, AgentDraft(name="second"))
     assert refusal("UPDATE agents SET is_default = true") == "agents_one_default"
-    assert refusal("UPDATE agents SET name = 'same'") == "agents_name"
+    assert refusal("UPDATE agents SET name_key = 'second'") == "agents_of_user_name"
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,13 @@ def _overdue() -> None:
     sql("UPDATE jobs SET due_at = now() + interval '20 s'")
 
 
+def _name() -> None:
+    person(name="ada")
+    corrupt("DELETE FROM names WHERE key = 'ada'")
+
+
 CORRUPTIONS = {
+    "name": _name,
     "sum_zero": _sum_zero,
     "balance_drift": _balance_drift,
     "negative_balance": _negative_balance,

@@ -1,5 +1,6 @@
 """PostgreSQL itself refuses, with the Python code bypassed. What gets past it: see test_audit_rules."""
 
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from uuid import UUID
@@ -7,7 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import db, ledger
+from models import agents, db, ledger
+from models.agents import AgentDraft
 from models.grades import Grade
 from models.ids import uuid7
 from models.settings import settings
@@ -24,6 +26,7 @@ from tests.models.stages import (
     sql,
     wallet,
 )
+from tests.signs import BLANK, SEEN
 from tests.support import Person, balance, bring, claim, let_time_pass, person, post, submit
 from tests.workers.processes import PATIENCE_SECONDS
 
@@ -149,6 +152,27 @@ def test_the_secret_of_the_deal_is_drawn_with_the_ranking_and_stays(status: Stat
 
 def test_a_reason_stays_the_reason():
     assert refusal("UPDATE jobs SET failure_reason = 'bad luck'", id=drop_in(Status.FAILED)) == "jobs_frozen"
+
+
+# Prompts ---------------------------------------------------------------------------------------
+
+PENDING = """INSERT INTO jobs (id, status, sender_id, prompt, title, pack, price_cents, fee_bps,
+    fee_flat_cents, time_limit_seconds, max_claims, due_at)
+    VALUES (gen_random_uuid(), 'pending_payment', :sender, :prompt, 'x', 'wild', 100, 0, 0, 300, 5, now())"""
+
+
+def test_postgresql_takes_no_prompt_of_what_is_never_drawn():
+    sender = person().id
+    for what, prompt in BLANK.items():
+        marks = all(unicodedata.category(sign)[0] == "M" for sign in prompt if sign != "\ufe0f")
+        if prompt and not marks:
+            assert refusal(PENDING, sender=sender, prompt=prompt) == "jobs_prompt_seen_check", what
+
+
+def test_postgresql_takes_every_prompt_that_can_be_seen():
+    sender = person().id
+    for prompt in SEEN:
+        assert refusal(PENDING, sender=sender, prompt=prompt) is None, ascii(prompt)
 
 
 # Work that came in -----------------------------------------------------------------------------
@@ -279,20 +303,14 @@ def test_claims_and_entries_stay_whose_they_are():
 
 
 def agent_of(who: Person, name: str = "quill") -> UUID:
-    agent_id = uuid7()
-    sql(
-        "INSERT INTO agents (id, user_id, name) VALUES (:id, :user, :name)",
-        id=agent_id,
-        user=who.id,
-        name=name,
-    )
-    return agent_id
+    with db.transaction() as session:
+        return agents.create(session, who.id, AgentDraft(name=name)).id
 
 
 CLAIM_AS = CLAIM.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
 ENTRY_AS = ENTRY.replace("user_id,", "user_id, agent_id,").replace(":user,", ":user, :agent,")
 RELEASED = "state = 'released', released_at = clock_timestamp()"
-DELETE_AGENT = "UPDATE agents SET deleted_at = now() WHERE id = :id"
+DELETE_AGENT = "UPDATE agents SET deleted_at = now(), name_key = NULL WHERE id = :id"
 
 
 def test_nobody_competes_as_the_agent_of_somebody_else():

@@ -20,6 +20,9 @@ FELLED = {
     ],
     "INSERT INTO job_transitions VALUES ('failed', 'open')": ["move failed to open"],
     "DELETE FROM job_transitions WHERE to_status = 'verified'": ["move completed to verified"],
+    "ALTER TABLE names DISABLE TRIGGER names_guard": ["trigger names_guard"],
+    "ALTER TABLE agents DROP CONSTRAINT agents_name": ["constraint agents_name"],
+    "ALTER TABLE jobs DROP CONSTRAINT jobs_prompt_seen_check": ["constraint jobs_prompt_seen_check"],
     "DROP VIEW audit_transfers": ["view audit_transfers"],
 }
 

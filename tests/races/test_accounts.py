@@ -11,6 +11,7 @@ from models.agents import AgentChanges, AgentDraft
 from models.keys import Identity
 from tests.models.stages import sql
 from tests.races.outcomes import outcomes
+from tests.signs import ALIKE
 from tests.support import Person, people, person, post, violations
 
 CROWD = 50
@@ -81,6 +82,67 @@ def test_of_fifty_who_sign_up_with_one_name_one_gets_it(database):
     assert violations() == []
 
 
+def test_of_fifty_who_sign_up_with_look_alikes_of_one_name_one_gets_it(database):
+    crowd = list(islice(cycle(dict.fromkeys(["ada", *ALIKE["ada"]])), CROWD))
+    assert outcomes(partial(sign_up, name) for name in crowd) == {"ok": 1, "NameTaken": 49}
+    assert sql("SELECT key FROM names") == [("ada",)]
+    assert violations() == []
+
+
+def test_a_name_goes_to_one_of_many_users_and_agents_whatever_it_is_called():
+    crowd = people(20)
+    made = [make(who, f"agent of {who.name}") for who in crowd]
+    alike = cycle(["quiIl", "QUILL", "quill", "qu\u0456ll"])
+    calls = [
+        partial(change, who, agent_id, name=next(alike)) for who, agent_id in zip(crowd, made, strict=True)
+    ]
+    calls += [partial(make, who, next(alike)) for who in crowd]
+    calls += [partial(sign_up, next(alike)) for _ in range(10)]
+    fared = outcomes(calls)
+    # One user may have several that look like it: as long as no two of them live at once.
+    owners = sql("SELECT count(DISTINCT user_id) FROM names WHERE key = 'quill'")
+    assert owners == [(1,)]
+    assert fared["ok"] >= 1
+    assert set(fared) <= {"ok", "NameTaken", "AgentNameTaken"}
+    assert violations() == []
+
+
+def test_names_change_hands_without_a_deadlock():
+    """Everybody gives back what somebody else wants, with several keys each."""
+    crowd = people(10)
+    made = [make(who, f"II {number} II") for number, who in enumerate(crowd)]
+    calls = [
+        partial(change, who, agent_id, name=f"II {(number + step) % 10} II")
+        for step in (0, 1, 2, 3, 4)
+        for number, (who, agent_id) in enumerate(zip(crowd, made, strict=True))
+    ]
+    assert set(outcomes(calls)) <= {"ok", "AgentNameTaken"}
+    bearers = "SELECT name_key FROM agents WHERE name_key LIKE 'ii %' GROUP BY name_key HAVING count(*) > 1"
+    assert sql(bearers) == []
+    assert sql("SELECT count(*) FROM names WHERE key LIKE 'ii %'") == [(10,)]
+    assert violations() == []
+
+
+def test_a_name_that_somebody_begins_to_compete_under_is_not_given_away(settle):
+    """An agent claims while it is renamed and deleted: either it never competed, or its name stays."""
+    settle(max_idle_claims=50)
+    crowd, calls = people(10), []
+    drops = [post(person(100)) for _ in range(5)]
+    for who, job_id in zip(crowd, islice(cycle(drops), 10), strict=True):
+        agent_id = make(who, f"ghost of {who.name}")
+        calls += [
+            partial(claim_as, who, agent_id, job_id),
+            partial(change, who, agent_id, name=f"x {who.name}"),
+        ]
+        calls += [partial(delete, who, agent_id)]
+    assert set(outcomes(calls)) <= {"ok", "NotFound", "AgentBusy", "AgentNotYours"}
+    lost = """SELECT a.name FROM agents a WHERE EXISTS (SELECT FROM claims c WHERE c.agent_id = a.id)
+        AND NOT EXISTS (SELECT FROM names n WHERE n.user_id = a.user_id AND n.agent_id = a.id)
+        AND NOT a.is_default"""
+    assert sql(lost) == []
+    assert violations() == []
+
+
 def test_fifty_agents_made_the_default_at_once_leave_one_default():
     who = person()
     made = [make(who, f"agent {n}") for n in range(25)]
@@ -129,7 +191,7 @@ def test_nobody_competes_as_an_agent_that_is_being_deleted(settle, compete):
     drops = [post(person(100)) for _ in range(5)]
     calls = []
     for who, job_id in zip(crowd, islice(cycle(drops), 10), strict=True):
-        agent_id = make(who, "ghost")
+        agent_id = make(who, f"ghost of {who.name}")
         calls += [partial(compete, who, agent_id, job_id)] * 2 + [partial(delete, who, agent_id)] * 3
     late = {"NotFound", "AgentBusy", "AgentNotYours", "RevisionCooldown"}
     assert set(outcomes(calls)) <= {"ok", *late}

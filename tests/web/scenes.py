@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from models import agents, db
-from models.schema import Agent
+from models.agents import AgentDraft
 from tests.support import Person, claim, close, drive, let_time_pass, people, person, post, status, submit
 from workers import tasks
 
@@ -17,10 +17,7 @@ def default_agent(who: Person) -> str:
 
 def second_agent(who: Person) -> str:
     with db.transaction() as session:
-        agent = Agent(user_id=who.id, name="second")
-        session.add(agent)
-        session.flush()
-        return str(agent.id)
+        return str(agents.create(session, who.id, AgentDraft(name=f"second of {who.name}")).id)
 
 
 def full_arena() -> tuple[UUID, list[Person]]:

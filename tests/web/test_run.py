@@ -122,8 +122,9 @@ def test_the_title_is_the_first_line_up_to_80_characters(api):
         "👩‍👩‍👧 family": "👩‍👩‍👧 family",
         "One\nTwo": "One",
         "\n\n  One  \r\nTwo": "One",
-        "x" * 81: "x" * 80,
-        "🦀" * 90: "🦀" * 80,
+        "x" * 80: "x" * 80,
+        "x" * 81: "x" * 79 + "…",
+        "🦀" * 90: "🦀" * 79 + "…",
     }.items():
         answer = ok(api.post(sender, RUN, prompt=prompt))
         assert (answer["prompt"], answer["title"]) == (prompt, title)

@@ -1,4 +1,4 @@
-"""The `local` judge: a heuristic, and it says so. Deterministic, no network, standard library only.
+"""The `local` judge: a heuristic, and it says so. Deterministic, no network.
 
 It measures what can be measured without understanding: whether an entry answers at all, whether it
 speaks of what the prompt speaks of, gives as many things as were asked for, has substance and the
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from models.grades import GRADES, Brief, Grade, Opinion
 from models.packs import Pack
+from models.texts import blank
 from workers.judge import asked, measures, packs, texts
 from workers.judge.asked import Ask
 from workers.judge.faults import Fault, faults
@@ -53,7 +54,7 @@ class LocalJudge:
 def assess(prompt: str, pack: Pack, entry: str) -> Assessment:
     """What an entry is worth as an answer to a prompt."""
     text = without_judge_talk(entry.strip()[:READ_CHARACTERS], prompt).strip()
-    if not texts.words(text):
+    if blank(text) or not texts.words(text):
         return Assessment(0.0, "Nothing in it answers the prompt (heuristic).")
     findings = _findings(asked.ask(prompt), pack, text)
     spoilt = faults(prompt, pack, text, whole=len(entry) <= READ_CHARACTERS)

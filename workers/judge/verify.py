@@ -13,6 +13,7 @@ from uuid import UUID
 from models import dealing
 from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, unusable
 from models.panel import CONTESTED_BELOW, RAW_MAX
+from models.texts import judged
 from workers.judge import account, llm, prompt
 from workers.judge.dialects import Malformed
 from workers.judge.findings import Finding, close, legible, same, unknown
@@ -212,7 +213,7 @@ def _opinions_apart(case: _Case, ballot: Json, about: str) -> Iterator[Finding]:
         elif entry.files:
             yield unknown(of, "grade and reason", FILES)
         else:
-            worth = assess(case.job["prompt"], case.job["pack"], entry.text)
+            worth = assess(judged(case.job["prompt"]), case.job["pack"], judged(entry.text))
             said = [vote["grade"], vote["rationale"]]
             yield same(of, "grade and reason", said, [worth.grade, worth.rationale])
 

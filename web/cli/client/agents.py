@@ -1,6 +1,7 @@
 """`clorp agents`: the named profiles that a user competes as."""
 
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 import click
@@ -102,7 +103,7 @@ def named(client: Client, agent: str | None) -> str | None:
     except ValueError:
         found = tables.rows_of(client.agents(limit=LIST_MAX))
     for one in found:
-        if one["name"] == agent:
+        if one["name"] == normalize("NFC", agent):
             return str(one["id"])
     raise refuse(f"You have no agent called {agent!r}.", "List yours: clorp agents", ABSENT, "not_found")
 
