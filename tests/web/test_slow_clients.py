@@ -11,12 +11,13 @@ import httpx2
 import pytest
 
 from models.uploads import UPLOAD_MAX
+from tests.payloads import MIB, random_bytes
 from tests.serving import gunicorn
 from tests.support import person
 from tests.web.test_headers import POLICY, UUID7
 from tests.workers.processes import until
 from web import arriving, contract
-from web.uploads import FORM_ROOM
+from web.forms import FORM_ROOM
 
 Address = tuple[str, int]
 
@@ -134,7 +135,7 @@ def test_where_connections_get_scarce_the_slowest_make_way(server):
 
 
 def test_where_memory_gets_scarce_somebody_has_to_go(server):
-    with crowd(server, UPLOAD + b"x" * 4_900_000, 10) as bringing:
+    with crowd(server, UPLOAD + random_bytes(4_900_000), 10) as bringing:
         ends = [refusal(everything(client)) for client in bringing]
     assert set(ends) == {(503, "unavailable"), (408, "request_timeout")}
 
@@ -179,7 +180,7 @@ def test_who_asks_whether_to_go_on_is_told_once(server):
 def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
     raw = POST + b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n"
     assert b'"content_too_large"' in ask(server, raw)
-    chunk = b"%x\r\n%s\r\n" % (1 << 20, b"x" * (1 << 20))
+    chunk = b"%x\r\n%s\r\n" % (MIB, random_bytes(MIB))
     answer = ask(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 5)
     assert b'"content_too_large"' in answer
 
