@@ -14,8 +14,8 @@ WITHHELD = "Withheld, for it quotes another entry."
 
 def discreet(flaw: str, label: str, brief: Brief) -> str:
     """A flaw, unless it quotes an entry other than its own, and neither that nor the task says the same."""
-    own = [_plain(brief.prompt), *(_plain(c.text) for c in brief.candidates if c.label == label)]
-    others = [_plain(c.text) for c in brief.candidates if c.label != label]
+    own = [_plain(brief.prompt), *(_plain(c.whole) for c in brief.candidates if c.label == label)]
+    others = [_plain(c.whole) for c in brief.candidates if c.label != label]
     foreign = (run for run in _runs(flaw) if not any(run in text for text in own))
     return WITHHELD if any(run in text for run in foreign for text in others) else flaw
 
