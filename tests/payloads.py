@@ -5,6 +5,7 @@ One byte repeated finds nothing: what breaks a parser, an encoding or a limit is
 
 import io
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -83,6 +84,12 @@ def text(characters: int, script: str = "Latin", seed: int = 0) -> str:
     return cut if cut == cut.strip() else f"{cut[:-1]}z"
 
 
+def name(characters: int, script: str = "Latin", seed: int = 0) -> str:
+    """So many characters of words alone, as names have them."""
+    words = " ".join("".join(map(_letter, text(4 * characters, script, seed))).split())[:characters]
+    return words if words == words.strip() else f"{words[:-1]}{words[0]}"
+
+
 KINDS = {
     "random bytes": Kind(random_bytes, "noise.bin", "application/octet-stream"),
     "PNG": Kind(png, "chart.png", "image/png"),
@@ -98,6 +105,10 @@ def sizes(count: int, seed: int, most: int = FILE_MAX) -> Iterator[int]:
     chance = Random(seed)
     for _ in range(count):
         yield min(most, int(most ** chance.random()))
+
+
+def _letter(sign: str) -> str:
+    return sign if unicodedata.category(sign)[0] in "LM" else " "
 
 
 def _exactly(size: int, make: Callable[[int], bytes]) -> bytes:

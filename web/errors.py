@@ -8,9 +8,10 @@ from flask import Flask, Response, g, jsonify
 from gunicorn.http import errors as gunicorn_errors
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from models import db, errors
+from web.contract import BODY_MAX
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,10 @@ def _http(error: HTTPException) -> Response:
     phrase = HTTPStatus(status).phrase
     # Codes are contract, and what Python calls 413 has changed with 3.13.
     code = "content_too_large" if status == 413 else phrase.lower().replace(" ", "_")
-    response = problem(status, code, error.description or phrase)
+    sentence = error.description or phrase
+    if sentence == RequestEntityTooLarge.description:  # which names no limit
+        sentence = f"The body may have at most {BODY_MAX} bytes: send a smaller one."
+    response = problem(status, code, sentence)
     if status == 413:
         response.headers["Connection"] = "close"  # the rest of the body may still be on its way
     for name, value in error.get_headers():
