@@ -71,9 +71,9 @@ def of_job(session: Session, job_id: UUID) -> list[Asked]:
 def estimate(brief: Brief, with_files: int = 0) -> int:
     """What a call about this may cost, in millionths of a cent.
 
-    `with_files`: how many of the entries have files, which are not in the brief and in any script.
+    `with_files`: how many of the entries have files that are not in the brief yet, and in any script.
     """
-    texts = [brief.prompt, *(candidate.text for candidate in brief.candidates)]
+    texts = [brief.prompt, *(candidate.whole for candidate in brief.candidates)]
     read = INSTRUCTIONS_TOKENS + sum(map(_tokens, texts)) + with_files * TEXT_MAX
     return microcents(read, ANSWER_TOKENS + REMARK_TOKENS * len(brief.candidates))
 

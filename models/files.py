@@ -9,15 +9,15 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from uuid import UUID
 
 from models import ids
 from models.errors import FileLost, Unavailable
-from models.settings import settings
+from models.settings import BucketClient, settings
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
 RETRY_SECONDS = 10  # what answers 503 names while a store is away
 
@@ -144,7 +144,7 @@ class S3Store:
             return cls(
                 Bucket.from_url(
                     url,
-                    client_options={"connect_timeout": _CONNECT, "timeout": _WHOLE},
+                    client_options=_client_options(),
                     retry_config={"max_retries": _TRIES, "retry_timeout": _WHOLE},
                 )
             )
@@ -185,6 +185,15 @@ class S3Store:
 @lru_cache(maxsize=1)
 def _bucket(url: str) -> S3Store:
     return S3Store.at(url)  # once in each process: it keeps connections
+
+
+def _client_options() -> "ClientConfig":
+    """Return the options of the environment, which obstore drops where it is given any, and our timeouts.
+
+    Where the environment names a timeout, that one counts.
+    """
+    ours = {"connect_timeout": _CONNECT, "timeout": _WHOLE}
+    return cast("ClientConfig", ours | BucketClient().model_dump(exclude_none=True))
 
 
 @contextmanager

@@ -6,24 +6,57 @@ Nothing here touches a database, a clock or a network: same input, same output.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal, get_args
 from uuid import UUID
 
 from models.packs import Pack
+from models.texts import blank
 
 Grade = Literal["S", "A", "B", "C", "D", "F"]
 
 GRADES: tuple[Grade, ...] = get_args(Grade)  # best first
 
 
+# Types of files that are read as text, beside `text/…`: the last one is what a client sends that knows none.
+_TEXTS = frozenset(
+    f"application/{kind}"
+    for kind in "json xml yaml x-yaml toml sql javascript typescript x-sh x-python octet-stream".split()
+)
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file of an entry. `text`: its content; None where it is no text, is lost, or was not read."""
+
+    name: str
+    content_type: str
+    size: int
+    text: str | None = None
+
+    @property
+    def may_be_text(self) -> bool:
+        """Whether the file is to be read: its type is one of text, or says nothing."""
+        return self.content_type.startswith("text/") or self.content_type in _TEXTS
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """One anonymous entry in front of a judge: a label that says nothing, and the text."""
+    """One anonymous entry in front of a judge: a label that says nothing, its text, and its files."""
 
     label: str
     text: str
+    files: tuple[Attached, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """The text, and below it each file under a line that says what it is."""
+        parts = [] if blank(self.text) else [self.text]
+        for file in self.files:
+            line = f"[{file.name}, {file.content_type}, {file.size} bytes]"
+            parts.append(f"{line}\n{file.text or ''}".strip())
+        return "\n\n".join(parts)
 
 
 @dataclass(frozen=True)
@@ -34,9 +67,22 @@ class Brief:
     pack: Pack
     candidates: tuple[Candidate, ...]
 
+    def with_files(self, files: Mapping[str, tuple[Attached, ...]]) -> "Brief":
+        """Return the brief with these files on its candidates, by label."""
+        candidates = tuple(replace(c, files=files.get(c.label, ())) for c in self.candidates)
+        return replace(self, candidates=candidates)
+
     def digest(self, **further: object) -> str:
-        """The SHA-256 of all that it says, and of whatever else goes in with it."""
-        return hashlib.sha256(json.dumps({**asdict(self), **further}, sort_keys=True).encode()).hexdigest()
+        """Return the SHA-256 of prompt, pack, labels and texts, and of whatever else goes in with them.
+
+        The content of files is not in it: it may be read later.
+        """
+        said = {
+            "prompt": self.prompt,
+            "pack": self.pack,
+            "candidates": [{"label": c.label, "text": c.text} for c in self.candidates],
+        }
+        return hashlib.sha256(json.dumps({**said, **further}, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Settings(BaseSettings):
         None,
         pattern=r"^s3://[^/\s]+(/\S*)?$",
         description="Bucket for uploaded files, `s3://bucket/prefix`, with `AWS_…` variables as obstore "
-        "reads them and the extra `s3` installed. Unset: the folder `uploads` in `CLORP_DATA`.",
+        "reads them (`AWS_ENDPOINT` for a server of your own, `AWS_ALLOW_HTTP=true` if it has no TLS) and "
+        "the extra `s3` installed. Unset: the folder `uploads` in `CLORP_DATA`.",
     )
     database_pool: int = Field(
         20,
@@ -330,6 +331,35 @@ class Settings(BaseSettings):
         if url and not re.match(r"rediss?://", url):
             raise ValueError("no address of a Redis or Valkey: it has to begin with redis:// or rediss://")
         return url
+
+
+class BucketClient(BaseSettings):
+    """The variables `AWS_…` that say how the bucket of `CLORP_UPLOADS` is spoken to, by obstore's names.
+
+    Each is text that obstore reads. What others say of the bucket and its keys obstore finds by itself.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AWS_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    allow_http: str | None = None
+    allow_invalid_certificates: str | None = None
+    connect_timeout: str | None = None
+    default_content_type: str | None = None
+    http1_only: str | None = None
+    http2_keep_alive_interval: str | None = None
+    http2_keep_alive_timeout: str | None = None
+    http2_keep_alive_while_idle: str | None = None
+    http2_max_frame_size: str | None = None
+    http2_only: str | None = None
+    pool_idle_timeout: str | None = None
+    pool_max_idle_per_host: str | None = None
+    proxy_ca_certificate: str | None = None
+    proxy_excludes: str | None = None
+    proxy_url: str | None = None
+    randomize_addresses: str | None = None
+    read_timeout: str | None = None
+    timeout: str | None = None
+    user_agent: str | None = None
 
 
 class SettingsError(ValueError):

@@ -8,9 +8,10 @@ from flask import Flask, Response, g, jsonify
 from gunicorn.http import errors as gunicorn_errors
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from models import db, errors
+from web.inputs import BODY_MAX
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _away)
     app.register_error_handler(Exception, _broken)
+    app.register_error_handler(ClientDisconnected, _cut_off)
     for kind in _MALFORMED:
         app.register_error_handler(kind, _malformed)
 
@@ -84,7 +86,10 @@ def _http(error: HTTPException) -> Response:
     phrase = HTTPStatus(status).phrase
     # Codes are contract, and what Python calls 413 has changed with 3.13.
     code = "content_too_large" if status == 413 else phrase.lower().replace(" ", "_")
-    response = problem(status, code, error.description or phrase)
+    sentence = error.description or phrase
+    if sentence == RequestEntityTooLarge.description:  # which names no limit
+        sentence = f"The body may have at most {BODY_MAX} bytes: send a smaller one."
+    response = problem(status, code, sentence)
     if status == 413:
         response.headers["Connection"] = "close"  # the rest of the body may still be on its way
     for name, value in error.get_headers():
@@ -103,7 +108,16 @@ def _away(error: Exception) -> Response:
 
 
 def _malformed(_error: Exception) -> Response:
-    response = problem(400, "bad_request", "The body is not well-formed HTTP.")
+    return _unreadable("The body is not well-formed HTTP.")
+
+
+def _cut_off(_error: Exception) -> Response:
+    """Refuse a body that ended too early, or whose chunks took more room than any body may."""
+    return _unreadable("The body ended before it was whole: send it again, where chunked in chunks of 1 KiB.")
+
+
+def _unreadable(sentence: str) -> Response:
+    response = problem(400, "bad_request", sentence)
     response.headers["Connection"] = "close"  # nobody knows where the next request would begin
     return response
 

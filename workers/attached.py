@@ -1,6 +1,6 @@
-"""The files of entries as a judge reads them: text, below a line with the file's name.
+"""The files of entries, read for a judge: what each is, and what it says where it is text.
 
-Judges read nothing themselves. What is no text, or cannot be read, is told by its line alone.
+Judges read nothing themselves. What a file means for an entry is theirs to say.
 """
 
 import logging
@@ -9,19 +9,20 @@ from dataclasses import replace
 
 from models import files
 from models.errors import FileLost, Unavailable
-from models.grades import Brief
+from models.grades import Attached, Brief
 from models.panel import PATIENCE
 from models.schema import Upload
 from models.settlement import Assignment
-from models.texts import blank
+from models.texts import judged
+from workers.judge.answering import READ_CHARACTERS
 
 logger = logging.getLogger(__name__)
 
-READ_MAX = 20_000  # characters of all files of one entry; as much as the local judge reads of its text
+READ_MAX = READ_CHARACTERS + 1  # of all files of one entry: a judge sees that there is more than it reads
 
 
 def read_into(assignment: Assignment) -> Brief:
-    """The brief with the entries' files in it. Slow: never call it inside a transaction.
+    """Return the brief with the entries' files in it. Slow: never call it inside a transaction.
 
     Raises:
         Unavailable: the store is away, and may still come back in time.
@@ -29,35 +30,40 @@ def read_into(assignment: Assignment) -> Brief:
     if not assignment.files:
         return assignment.brief
     patient = assignment.attempts < PATIENCE  # then a store that is away counts as one that lost the file
-    candidates = [
-        replace(candidate, text=_with_files(candidate.text, assignment.files[candidate.label], patient))
-        if candidate.label in assignment.files
-        else candidate
-        for candidate in assignment.brief.candidates
-    ]
-    return replace(assignment.brief, candidates=tuple(candidates))
+    return assignment.brief.with_files(
+        {label: read(uploads, patient) for label, uploads in assignment.files.items()}
+    )
 
 
-def _with_files(text: str, attached: Sequence[Upload], patient: bool) -> str:
-    parts, left = [] if blank(text) else [text], READ_MAX
-    for file in attached:
-        content = (_text(file, patient) or "")[:left] if left else ""
-        left -= len(content)
-        parts.append(f"[{file.name}, {file.content_type}, {file.size} bytes]\n{content}".strip())
-    return "\n\n".join(parts)
+def read(uploads: Sequence[Upload], patient: bool = True) -> tuple[Attached, ...]:
+    """Return the files of one entry as a judge sees them. Slow: never call it inside a transaction.
+
+    Args:
+        uploads: the files, in their author's order.
+        patient: whether a store that is away is waited for.
+
+    Raises:
+        Unavailable: the store is away, and is waited for.
+    """
+    found, left = [], READ_MAX
+    for upload in uploads:
+        file = Attached(upload.name, upload.content_type, upload.size)
+        if left and file.may_be_text and (text := _text(upload, patient)):
+            file = replace(file, text=text[:left])
+            left -= len(text[:left])
+        found.append(file)
+    return tuple(found)
 
 
-def _text(file: Upload, patient: bool) -> str | None:
-    """What the file says; None where it is no text, or is lost."""
-    if not (file.content_type.startswith("text/") or file.content_type == "application/json"):
-        return None
+def _text(upload: Upload, patient: bool) -> str | None:
+    """Return what the file says; None where it is no text, or is lost."""
     try:
-        text = files.chosen().read(file.id).decode("utf-8-sig")
+        text = files.chosen().read(upload.id).decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
     except Unavailable as error:
         if patient and not isinstance(error, FileLost):
             raise
-        logger.warning("the judge goes without upload %s: %s", file.id, error.code)
+        logger.warning("the judge goes without upload %s: %s", upload.id, error.code)
         return None
-    return None if "\0" in text else text
+    return None if "\0" in text else judged(text)

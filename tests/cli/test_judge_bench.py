@@ -90,7 +90,7 @@ def test_a_judge_is_right_where_it_puts_first_what_people_rated_highest(clorp: C
     assert (hard["top1"]["value"], hard["best_rank"]["value"], hard["chance"]) == (0.0, 3.0, 1 / 3)
     assert told["all"]["top1"]["value"] == 6 / 9
     assert (told["all"]["ballots"], told["all"]["local_ballots"], told["all"]["calls"]) == (27, 27, 0)
-    assert told["judge"] == "local/1"
+    assert told["judge"] == "local/2"
 
 
 def test_tables_tell_the_same(clorp, folder):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from models import db
 from models.schema import Ballot, Base, Rejudgement
 from tests.scripted import COST, models
-from tests.support import bring, people, person, post, submit, violations
+from tests.support import bring, drive, people, person, post, submit, violations
 from tests.web.scenes import decided, end_window
 from workers import tasks
 
@@ -59,7 +59,7 @@ def told(result) -> dict[str, Any]:
 def test_the_local_judge_says_the_same_again(clorp):
     job_id = decided(person(100), *people(4))
     document = told(clorp("rejudge", job_id, "--dry-run", "--json"))
-    assert (document["judge"], document["models"], document["cost_microcents"]) == ("local/1", [], 0)
+    assert (document["judge"], document["models"], document["cost_microcents"]) == ("local/2", [], 0)
     assert document["first"] == document["second"]
     assert (document["same_winner"], document["moved"], document["calls"]) == (True, 0, 0)
 
@@ -121,7 +121,7 @@ def test_models_that_bring_nothing_leave_it_to_the_local_judge(clorp, monkeypatc
     job_id = drop("b", "a")
     with models(monkeypatch, "breaks"):
         document = told(clorp("rejudge", job_id, "--dry-run", "--judge", "llm", "--json"))
-    assert (document["judge"], document["models"], document["cost_microcents"]) == ("local/1", ["breaks"], 0)
+    assert (document["judge"], document["models"], document["cost_microcents"]) == ("local/2", ["breaks"], 0)
     assert document["calls"] == 6
 
 
@@ -136,6 +136,21 @@ def test_files_are_read_again_too(clorp, monkeypatch):
     with models(monkeypatch, "agrees"):
         told(clorp("rejudge", job_id, "--dry-run", "--judge", "llm", "--json"))
     assert "what stands in the file" in json.dumps(kept(job_id)[0].verdict)
+
+
+def test_files_change_neither_the_order_nor_the_verdict_of_the_local_judge(clorp):
+    job_id, worker = post(person(100)), person()
+    submit(worker, job_id, "Attached.", files=[bring(worker, b"1. Rhine\n2. Danube\n3. Volga")])
+    submit(person(), job_id, "Rhine, and two others.")
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    document = told(clorp("rejudge", job_id, "--dry-run", "--json"))
+    assert document["first"] == document["second"]
+    (row,) = kept(job_id)
+    with db.transaction() as session:
+        first = list(session.scalars(select(Ballot).filter_by(job_id=job_id).order_by(Ballot.k)))
+    second = [[[vote["label"], vote["submission_id"]] for vote in b["votes"]] for b in row.verdict["ballots"]]
+    assert second == [ballot.labels for ballot in first]
 
 
 def test_without_dry_run_it_says_that_verdicts_stand(clorp):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.payloads import png
 from tests.scripted import models
 from tests.support import Person, bring, drive, people, person, post, submit
 from tests.web.scenes import decided, end_window
@@ -123,6 +124,50 @@ def test_files_are_in_the_input_and_what_the_judge_read_of_them_is_not_here(by, 
     results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
     assert (results["ballot 0", "input"], results["ballot 0", "request"]) == ("verified", "unknown")
     assert any("files" in why for why in unknown(document))
+
+
+PICTURE = ("chart.png", "image/png")
+
+
+def test_files_that_are_no_text_leave_nothing_of_a_local_verdict_open(by):
+    sender, worker, other = person(100), person(), person()
+    job_id = post(sender)
+    key = bring(worker, png(70_000), *PICTURE)
+    submit(worker, job_id, "1. Rhine\n2. Danube\n3. Volga", files=[key])
+    submit(other, job_id, "1. Nile\n2. Po\n3. Don")
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert (document["sound"], document["differs"], document["unknown"]) == (True, 0, 0)
+    reasons = [f["result"] for f in told(by(worker, "verify", job_id, "--json"))["findings"]
+               if f["what"] == "grade and reason"]  # fmt: skip
+    assert "verified" in reasons
+
+
+def test_files_that_are_no_text_leave_nothing_of_a_model_s_verdict_open_but_what_it_said(by, monkeypatch):
+    sender, worker = person(200), person()
+    with models(monkeypatch, "agrees"):
+        job_id = post(sender)
+        submit(worker, job_id, "1. Rhine", files=[bring(worker, png(70_000), *PICTURE)])
+        submit(person(), job_id, "2. Danube")
+        end_window(job_id)
+        assert drive(job_id) == "verified"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert document["sound"]
+    assert unknown(document) == {"needs the model agrees"}
+
+
+def test_files_of_text_leave_open_what_the_local_judge_made_of_them(by):
+    sender, worker = person(100), person()
+    job_id = post(sender)
+    submit(worker, job_id, "Attached.", files=[bring(worker, b"1. Rhine\n2. Danube\n3. Volga")])
+    submit(person(), job_id, "1. Nile\n2. Po\n3. Don")
+    end_window(job_id)
+    assert drive(job_id) == "verified"
+    document = told(by(sender, "verify", job_id, "--json"))
+    assert (document["sound"], document["differs"]) == (True, 0)
+    results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
+    assert (results["ballot 0", "input"], results["ballot 0", "votes"]) == ("verified", "unknown")
 
 
 def test_a_reason_that_quotes_a_file_makes_no_right_receipt_wrong(by, monkeypatch):

@@ -1,5 +1,7 @@
 """What every store of uploads promises, asked of each of them."""
 
+import ast
+import importlib.util
 import os
 import stat
 import sys
@@ -14,27 +16,32 @@ from models import files
 from models.errors import FileLost, Unavailable
 from models.files import LocalStore, S3Store, Store
 from models.ids import uuid7
+from tests.buckets import bucket
+from tests.payloads import KINDS, SIZES, random_bytes
 
 SOON = datetime.now(UTC) + timedelta(days=1)
-ALL: dict[str, Callable[[Path], Store]] = {
-    "folder": lambda folder: LocalStore(folder / "a" / "uploads"),
-    "bucket in memory": lambda folder: S3Store(buckets.MemoryStore()),
-    "bucket with a prefix": lambda folder: S3Store(
+ALL: dict[str, Callable[[Path, pytest.MonkeyPatch], Store]] = {
+    "folder": lambda folder, _: LocalStore(folder / "a" / "uploads"),
+    "bucket in memory": lambda folder, _: S3Store(buckets.MemoryStore()),
+    "bucket in a folder": lambda folder, _: S3Store(
         buckets.LocalStore(folder / "bucket" / "prefix", mkdir=True)
     ),
+    "bucket of a server": lambda _, monkeypatch: S3Store.at(bucket(monkeypatch, "")),
+    "prefix in a bucket of a server": lambda _, monkeypatch: S3Store.at(bucket(monkeypatch, "/a/b")),
 }
 
 
 @pytest.fixture(params=ALL)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return ALL[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return ALL[request.param](tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("content", [b"x", b"\0\xff" * 1000, b"y" * 5 * 1024**2])
-def test_what_was_put_is_read(store: Store, content: bytes):
-    key = uuid7()
-    store.put(key, content)
-    assert store.read(key) == content
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_put_is_read(store: Store, kind: str):
+    for size in SIZES:
+        key, content = uuid7(), KINDS[kind].make(size, size)
+        store.put(key, content)
+        assert store.read(key) == content
 
 
 def test_what_was_put_again_is_the_last(store: Store):
@@ -141,6 +148,37 @@ def test_a_bucket_that_is_away_says_so_without_a_secret(monkeypatch):
             call()
         assert not isinstance(refusal.value, FileLost)
         assert "secret" not in str(refusal.value)
+
+
+def obstore_s_options() -> list[str]:
+    """The names of its client's options, which stand where its types are and nowhere at run time."""
+    package = importlib.util.find_spec("obstore")
+    assert package
+    assert package.origin
+    tree = ast.parse((Path(package.origin).parent / "_store" / "_client.pyi").read_text())
+    (options,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.target.id for node in options.body if isinstance(node, ast.AnnAssign)]
+
+
+# These two hold what no variable does: certificates as bytes, and a table of headers.
+@pytest.mark.parametrize("option", sorted({*obstore_s_options()} - {"root_certificate", "default_headers"}))
+def test_every_option_of_the_environment_counts_beside_ours(monkeypatch, option: str):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    value = "1s" if "timeout" in option else "true"
+    monkeypatch.setenv(f"AWS_{option.upper()}", value)
+    options = files._client_options()
+    assert options[option] == value
+    assert options.keys() >= {"timeout", "connect_timeout"}
+
+
+def test_a_server_without_tls_is_spoken_to_only_where_that_is_allowed(monkeypatch):
+    url = bucket(monkeypatch)
+    S3Store.at(url).put(uuid7(), random_bytes(10))
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "false")
+    monkeypatch.setattr(files, "_TRIES", 0)
+    with pytest.raises(Unavailable):
+        S3Store.at(url).put(uuid7(), random_bytes(10))
 
 
 def test_without_obstore_the_operator_is_told(monkeypatch):

@@ -50,7 +50,7 @@ def ask(
         return None
     if given.call is None:
         with db.transaction() as session:
-            settlement.record(session, job_id, k, "local/1", given, answer(given), 7)
+            settlement.record(session, job_id, k, "local/2", given, answer(given), 7)
         return "local"
     opinions = answer(given) if order == "alphabet" else by_place(given)
     heard = Answer(outcome, opinions if outcome == "answered" else {}, raw="{}", **told)
@@ -176,7 +176,7 @@ def test_without_a_quorum_the_local_judge_fills_in():
     assert panel_of(job_id) == ("local", True)
     assert [ask(job_id, k) for k in range(3)] == [None, "local", "local"]
     assert rank(job_id) is Status.COMPLETED
-    assert sorted(row.judge for row in sql("SELECT judge FROM ballots")) == ["llm/1", "local/1", "local/1"]
+    assert sorted(row.judge for row in sql("SELECT judge FROM ballots")) == ["llm/1", "local/2", "local/2"]
 
 
 def test_the_second_model_comes_before_the_local_judge(second):

@@ -37,7 +37,7 @@ def compete(who: Person, agent_id: UUID | None = None) -> UUID:
 
 
 def release(job_id: UUID) -> None:
-    sql("UPDATE claims SET state = 'released' WHERE job_id = :id", id=job_id)
+    sql("UPDATE claims SET state = 'released', released_at = now() WHERE job_id = :id", id=job_id)
 
 
 def held(who: Person) -> list[str]:

@@ -110,7 +110,7 @@ def test_a_ballot_shows_every_entry_and_knows_which_label_is_whose():
 def test_a_brief_names_neither_people_nor_money():
     brief = assign(ranking(["a", "b"], prompt="Sing."), 0).brief
     assert set(vars(brief)) == {"prompt", "pack", "candidates"}
-    assert set(vars(brief.candidates[0])) == {"label", "text"}
+    assert set(vars(brief.candidates[0])) == {"label", "text", "files"}
 
 
 def test_the_same_ballot_is_asked_again_in_the_same_words():

@@ -12,6 +12,7 @@ from models.market import Draft
 from models.states import Status
 from models.uploads import Parcel
 from tests.models.stages import PRICE, drop_in, sql
+from tests.payloads import random_bytes
 from tests.races.outcomes import outcomes
 from tests.races.test_settling import BLOCKED
 from tests.support import (
@@ -130,6 +131,6 @@ def test_fifty_files_at_once_stay_within_the_quota(monkeypatch):
 
     def record() -> None:
         with db.transaction() as session:
-            uploads.record(session, who.id, Parcel.of("x", "text/plain", b"x" * 10))
+            uploads.record(session, who.id, Parcel.of("x", "text/plain", random_bytes(10)))
 
     assert outcomes([record] * CROWD) == {"ok": 10, "UploadQuota": 40}

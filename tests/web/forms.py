@@ -23,9 +23,7 @@ def upload(
 ) -> TestResponse:
     """One file, in a form with a boundary of its own; its size may be left for the server to find out."""
     boundary = uuid4().hex
-    kind = f"\r\nContent-Type: {content_type}" if content_type else ""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"{kind}\r\n\r\n'
-    body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    body = form(content, name, content_type, boundary)
     chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
     return api.http.post(
         UPLOADS,
@@ -34,6 +32,15 @@ def upload(
         headers={**(who.auth if who else {}), **(headers or {})},
         environ_overrides={"CONTENT_LENGTH": str(len(body))} if announced else chunked,
     )
+
+
+def form(
+    content: bytes, name: str = "notes.md", content_type: str | None = "text/markdown", boundary: str = "b"
+) -> bytes:
+    """The body of a form with one file."""
+    kind = f"\r\nContent-Type: {content_type}" if content_type else ""
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"{kind}\r\n\r\n'
+    return head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
 
 
 def send(api: Api, who: Person | None, form: Any) -> TestResponse:

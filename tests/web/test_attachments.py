@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.payloads import MIB, random_bytes
 from tests.support import (
     bring,
     drive,
@@ -19,7 +20,6 @@ from tests.web.answers import ok, refused
 from tests.web.scenes import end_window
 
 RUN = "/api/jobs/run"
-MIB = 1024 * 1024
 
 
 def names(rows):
@@ -90,7 +90,8 @@ def test_six_files_are_too_many(asking):
 
 def test_ten_mebibytes_in_all_fit_and_not_a_byte_more(asking):
     who, ask = asking
-    large, other, drop_too_many = bring(who, b"x" * 5 * MIB), bring(who, b"y" * 5 * MIB), bring(who, b"z")
+    large, other = (bring(who, random_bytes(5 * MIB, seed)) for seed in (1, 2))
+    drop_too_many = bring(who, random_bytes(1))
     with unchanged():
         problem = refused(ask([large, other, drop_too_many]), 400, "invalid_request")
         assert "bytes in all" in problem["errors"][0]["message"]

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.payloads import crlf_text
 from tests.serving import Lossy, serving
 from tests.support import balance, claim, drop, people, person, post, status, submit, violations
 from tests.web.scenes import decided
@@ -382,7 +383,7 @@ def test_text_is_given_as_text():
 
 def test_a_file_is_uploaded_with_its_progress(tmp_path):
     path = tmp_path / "brief.txt"
-    path.write_bytes(b"x" * 200_000)
+    path.write_bytes(crlf_text(200_000))
     bodies: list[httpx2.Request] = []
     told: list[tuple[int, int]] = []
 

@@ -136,7 +136,7 @@ def test_it_says_who_came_when(api, database):
 def test_where_no_model_is_asked_nothing_was_paid_and_nobody_stood_in(api, database):
     sender = person(100)
     found = ok(receipt(api, sender, decided(sender, *people(2))))
-    assert (found["judges"], found["models"], found["stage"]) == (["local/1"], [], "first")
+    assert (found["judges"], found["models"], found["stage"]) == (["local/2"], [], "first")
     assert (found["contested"], found["fallbacks"], found["calls"]) == (False, [], [])
     assert set(found["totals"].values()) == {0}
     for ballot in found["ballots"]:
@@ -206,7 +206,7 @@ def test_calls_that_brought_nothing_are_told_and_who_stood_in(api, database, mon
     with models(monkeypatch, model):
         job_id = judged(sender, *workers)
     found = ok(receipt(api, sender, job_id))
-    assert (found["stage"], found["judges"], found["models"]) == ("local", ["local/1"], [model])
+    assert (found["stage"], found["judges"], found["models"]) == ("local", ["local/2"], [model])
     assert {call["outcome"] for call in found["calls"]} == {outcome}
     assert all(call["trouble"] for call in found["calls"])
     calls = found["totals"]["calls"]

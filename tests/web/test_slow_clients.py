@@ -15,12 +15,13 @@ import pytest
 
 from models.uploads import UPLOAD_MAX
 from tests.journeys.listeners import waiting_at
+from tests.payloads import MIB, random_bytes
 from tests.serving import gunicorn
 from tests.support import person
 from tests.web.test_headers import POLICY, UUID7
 from tests.workers.processes import PATIENCE_SECONDS, until
-from web import arriving, contract, inputs
-from web.uploads import FORM_ROOM
+from web import arriving, contract, inputs, uploads
+from web.forms import FORM_ROOM
 
 Address = tuple[str, int]
 
@@ -159,7 +160,7 @@ def test_where_connections_get_scarce_the_slowest_make_way(server):
 
 
 def test_where_memory_gets_scarce_somebody_has_to_go(server):
-    with crowd(server, UPLOAD + b"x" * 4_900_000, 10) as bringing:
+    with crowd(server, UPLOAD + random_bytes(4_900_000), 10) as bringing:
         until("an answer", lambda: select.select(bringing, [], [], 0)[0])
         told = select.select(bringing, [], [], 0)[0]
         assert {refusal(everything(client)) for client in told} == {(503, "unavailable")}
@@ -206,7 +207,7 @@ def test_who_asks_whether_to_go_on_is_told_once(server):
 def test_a_body_that_is_too_large_is_refused_before_it_comes(server):
     raw = POST + b"Content-Length: 50000000\r\nExpect: 100-continue\r\n\r\n"
     assert b'"content_too_large"' in ask(server, raw)
-    chunk = b"%x\r\n%s\r\n" % (1 << 20, b"x" * (1 << 20))
+    chunk = b"%x\r\n%s\r\n" % (MIB, random_bytes(MIB))
     answer = ask(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 5)
     assert b'"content_too_large"' in answer
 
@@ -225,7 +226,8 @@ def test_a_client_that_is_gone_before_its_request_is_whole_is_forgotten(server):
 def test_whatever_the_application_takes_has_room_while_it_arrives():
     assert arriving.BODY_ROOM > inputs.BODY_MAX
     assert arriving.UPLOAD_ROOM > UPLOAD_MAX + FORM_ROOM
-    assert any(f"{r.method} {r.path}".encode() == arriving.UPLOADS for r in contract.routes if r.multipart)
+    (route,) = (route for route in contract.routes if route.view is uploads.upload)
+    assert f"{route.method} {route.path}".encode() == arriving.UPLOADS
 
 
 # Broken ----------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from uuid import uuid4
 
+import pytest
+
+from tests import payloads
 from tests.support import (
     claim,
     drive,
@@ -217,11 +220,12 @@ def test_an_entry_of_nothing_is_refused(api, subtests):
                 assert refused(answer, 400, "invalid_request")["errors"][0]["field"] == "text"
 
 
-def test_a_hundred_thousand_characters_fit(api):
-    competitor, job_id = person(), post(person(100))
+@pytest.mark.parametrize("script", payloads.SCRIPTS)
+def test_a_hundred_thousand_characters_fit(api, script):
+    competitor, job_id, whole = person(), post(person(100)), payloads.text(100_000, script)
     with unchanged():
-        refused(hand_in(api, competitor, job_id, "x" * 100_001), 400, "invalid_request")
-    assert ok(hand_in(api, competitor, job_id, "🦀" * 100_000))["submission"]["output_text"] == "🦀" * 100_000
+        refused(hand_in(api, competitor, job_id, payloads.text(100_001, script)), 400, "invalid_request")
+    assert ok(hand_in(api, competitor, job_id, whole))["submission"]["output_text"] == whole
 
 
 def test_a_file_has_to_be_an_upload_of_the_caller(api, subtests):

@@ -1,6 +1,7 @@
 """POST /api/uploads: bringing a file."""
 
 import hashlib
+import json
 from io import BytesIO
 from uuid import UUID
 
@@ -9,11 +10,13 @@ import pytest
 from models import db, files, uploads
 from models.schema import ApiKey
 from models.settings import settings
+from tests.payloads import MIB, crlf_text, png, random_bytes, text
 from tests.support import age_uploads, bring, person, post, unchanged
 from tests.web.answers import ok, refused
-from tests.web.forms import UPLOADS, send, upload
+from tests.web.forms import UPLOADS, form, send, upload
+from web.forms import FORM_ROOM, HEADER_MAX, PARTS_MAX
 
-MIB = 1024 * 1024
+FORM = "multipart/form-data; boundary=b"
 
 
 def stored() -> list[str]:
@@ -46,37 +49,48 @@ def test_every_upload_has_a_key_of_its_own(api):
 
 def test_five_mebibytes_fit_and_not_a_byte_more(api):
     who = person()
-    assert ok(upload(api, who, b"\0" * 5 * MIB), 201)["size"] == 5 * MIB
+    assert ok(upload(api, who, random_bytes(5 * MIB)), 201)["size"] == 5 * MIB
     with unchanged():
         for size in (5 * MIB + 1, 6 * MIB):
-            refused(upload(api, who, b"\0" * size), 413, "content_too_large")
+            refused(upload(api, who, random_bytes(size)), 413, "content_too_large")
     assert len(stored()) == 1
 
 
 def test_a_form_of_unannounced_size_is_limited_too(api):
     who = person()
     for size in (3 * MIB, 5 * MIB):
-        assert ok(upload(api, who, b"x" * size, announced=False), 201)["size"] == size
+        assert ok(upload(api, who, random_bytes(size), announced=False), 201)["size"] == size
     with unchanged():
         for size in (5 * MIB + 1, 8 * MIB):
-            refused(upload(api, who, b"x" * size, announced=False), 413, "content_too_large")
+            refused(upload(api, who, random_bytes(size), announced=False), 413, "content_too_large")
 
 
 def test_other_routes_keep_their_own_limit(api):
     who = person()
-    body = b'{"prompt": "' + b"x" * 3 * MIB + b'"}'
+    body = json.dumps({"prompt": text(3 * MIB)}).encode()
     refused(api.send(who, "/api/jobs/run", body), 413, "content_too_large")
 
 
 def test_what_surrounds_the_file_is_limited(api):
     who = person()
     with unchanged():
-        refused(
-            send(api, who, {"note": "x" * 70_000, "file": (BytesIO(b"x"), "a")}), 413, "content_too_large"
-        )
-        many = {f"field{n}": "x" for n in range(101)}
-        refused(send(api, who, {**many, "file": (BytesIO(b"x"), "a")}), 413, "content_too_large")
-    ok(send(api, who, {"note": "x", "file": (BytesIO(b"x"), "a")}), 201)
+        for form in (
+            {"note": text(FORM_ROOM + 1)},
+            {f"note{n}": text(FORM_ROOM // 40) for n in range(50)},
+            {f"field{n}": "x" for n in range(PARTS_MAX)},
+            {"x" * HEADER_MAX: "x"},
+        ):
+            answer = send(api, who, {**form, "file": (BytesIO(b"x"), "a")})
+            assert str(FORM_ROOM) in refused(answer, 413, "content_too_large")["error"]
+    for form in ({"note": crlf_text(FORM_ROOM).decode()}, {f"field{n}": "x" for n in range(PARTS_MAX - 1)}):
+        ok(send(api, who, {**form, "file": (BytesIO(png(70_000)), "a")}), 201)
+
+
+def test_a_part_with_a_thousand_headers_is_refused(api):
+    who = person()
+    body = form(b"x").replace(b"\r\n\r\n", b"\r\n" + b"X-Y: z\r\n" * 1000 + b"\r\n", 1)
+    with unchanged():
+        refused(api.send(who, UPLOADS, body, FORM), 413, "content_too_large")
 
 
 def test_there_has_to_be_exactly_one_file(api):
@@ -92,14 +106,39 @@ def test_there_has_to_be_exactly_one_file(api):
     assert stored() == []
 
 
+@pytest.mark.parametrize("content", [b"Rhine", random_bytes(70_000)])
+def test_a_form_that_breaks_off_is_refused_wherever(api, content):
+    who, whole = person(), form(content, "a")
+    with unchanged():
+        for end in (*range(1, 90), len(whole) // 2, *range(len(whole) - 9, len(whole) - 2)):
+            assert "broken" in told(api.send(who, UPLOADS, whole[:end], FORM)), end
+    ok(api.send(who, UPLOADS, whole[:-2], FORM), 201)
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"--x", b"--x\r\n\r\n", b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"']
+    "body",
+    [
+        b"--b\r\n\r\n",
+        b"--b\r\n\r\nx\r\n--b--",
+        form(b"x").replace(b"form-data", b"attachment"),
+        form(b"x").replace(b"Content-Disposition:", b"Content-Disposition"),
+        form(b"x").replace(b"notes", b"\xff\xfe"),
+        form(b"x").replace(b"\r\n", b"\n"),
+        form(b"x", boundary="c"),
+        random_bytes(1000),
+    ],
 )
 def test_a_broken_form_is_refused(api, body):
     who = person()
     with unchanged():
-        refused(api.send(who, UPLOADS, body, "multipart/form-data; boundary=x"), 400, "invalid_request")
-        refused(api.send(who, UPLOADS, body, "multipart/form-data"), 400, "invalid_request")
+        assert "broken" in told(api.send(who, UPLOADS, body, FORM))
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary", "; boundary=", '; boundary=""', "; boundary=ü"])
+def test_a_form_without_a_boundary_is_refused(api, boundary):
+    who = person()
+    with unchanged():
+        assert "broken" in told(api.send(who, UPLOADS, form(b"x"), "multipart/form-data" + boundary))
 
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/octet-stream"])
@@ -118,7 +157,7 @@ def test_anything_but_a_form_is_refused(api, content_type):
         ("innocent\u202efdp.exe", "innocentfdp.exe"),
         ("line\u2028break", "linebreak"),
         ("  spaced  ", "spaced"),
-        ("x" * 300, "x" * 200),
+        (text(300), text(200)),
         ("..", "file"),
         (".", "file"),
         ("dir/", "file"),
@@ -202,12 +241,12 @@ def test_another_file_under_the_same_key_is_refused(api):
 def test_who_keeps_too_many_bytes_unused_brings_no_more(api, monkeypatch):
     monkeypatch.setattr(uploads, "IDLE_BYTES_MAX", 10)
     who = person()
-    ok(upload(api, who, b"x" * 6), 201)
+    ok(upload(api, who, random_bytes(6)), 201)
     with unchanged():
-        refused(upload(api, who, b"x" * 5), 429, "upload_quota")
+        refused(upload(api, who, random_bytes(5)), 429, "upload_quota")
     assert len(stored()) == 1
-    ok(upload(api, who, b"x" * 4), 201)
-    ok(upload(api, person(), b"x" * 10), 201)
+    ok(upload(api, who, random_bytes(4)), 201)
+    ok(upload(api, person(), random_bytes(10)), 201)
 
 
 def test_who_keeps_too_many_files_unused_brings_no_more(api, monkeypatch):

@@ -6,10 +6,12 @@ import pytest
 
 from models import db, files, settlement
 from models.errors import Unavailable
+from models.grades import Attached, Candidate
 from models.settings import settings
 from models.settlement import Assignment
 from models.states import Status
 from tests.models.stages import drop_in, sql
+from tests.payloads import crlf_text, png, random_bytes, unicode_text, zip_archive
 from tests.support import bring, close, let_time_pass, person, status, submit
 from workers import attached, tasks
 
@@ -32,9 +34,9 @@ def assignment(job_id: UUID) -> Assignment:
     return found
 
 
-def read(job_id: UUID) -> str:
+def read(job_id: UUID) -> Candidate:
     (candidate,) = attached.read_into(assignment(job_id)).candidates
-    return candidate.text
+    return candidate
 
 
 def test_without_files_the_brief_stays_as_it_is():
@@ -42,43 +44,70 @@ def test_without_files_the_brief_stays_as_it_is():
     assert attached.read_into(given) is given.brief
 
 
-def test_text_follows_under_its_name():
+def test_what_is_text_is_read_and_the_entry_s_own_text_stays_as_it_is():
     job_id = judged((b"Rhine", "a.md", "text/markdown"), (b'{"b": 1}', "b.json", "application/json"))
-    assert read(job_id) == (
+    candidate = read(job_id)
+    assert candidate.text == "My answer."
+    assert candidate.files == (
+        Attached("a.md", "text/markdown", 5, "Rhine"),
+        Attached("b.json", "application/json", 8, '{"b": 1}'),
+    )
+
+
+def test_a_model_reads_text_under_its_name():
+    job_id = judged((b"Rhine", "a.md", "text/markdown"), (b'{"b": 1}', "b.json", "application/json"))
+    assert read(job_id).whole == (
         'My answer.\n\n[a.md, text/markdown, 5 bytes]\nRhine\n\n[b.json, application/json, 8 bytes]\n{"b": 1}'
     )
 
 
 def test_an_entry_of_files_alone_begins_with_the_first():
-    assert read(judged((b"Rhine", "a.md", "text/markdown"), text="")).startswith("[a.md")
+    assert read(judged((b"Rhine", "a.md", "text/markdown"), text="")).whole.startswith("[a.md")
 
 
 @pytest.mark.parametrize(
     ("content", "content_type"),
-    [(b"\x89PNG", "image/png"), (b"\xff\xfe", "text/plain"), (b"a\0b", "text/plain"), (b"PK", "a/zip")],
-)
+    [
+        (png(300), "image/png"), (b"\xff\xfe", "text/plain"), (b"a\0b", "text/plain"),
+        (zip_archive(300), "a/zip"), (random_bytes(300), "application/octet-stream"), (b"Rhine", "image/png"),
+    ],
+)  # fmt: skip
 def test_what_is_no_text_is_told_by_name_type_and_size(content: bytes, content_type: str):
-    line = f"[x, {content_type}, {len(content)} bytes]"
-    assert read(judged((content, "x", content_type))) == f"My answer.\n\n{line}"
+    candidate = read(judged((content, "x", content_type)))
+    assert candidate.files == (Attached("x", content_type, len(content)),)
+    assert candidate.whole == f"My answer.\n\n[x, {content_type}, {len(content)} bytes]"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "text/x-rust", "application/json", "application/yaml", "application/octet-stream"],
+)
+def test_text_is_text_where_its_type_allows_it(content_type: str):
+    content = unicode_text(1000)
+    (file,) = read(judged((content, "x", content_type))).files
+    assert file.text == content.decode()
 
 
 def test_a_byte_order_mark_is_no_text():
-    assert read(judged((b"\xef\xbb\xbfRhine", "a", "text/plain"))).endswith("\nRhine")
+    (file,) = read(judged((b"\xef\xbb\xbfRhine", "a", "text/plain"))).files
+    assert file.text == "Rhine"
 
 
 def test_only_so_much_is_read_of_all_files_together():
-    half = b"x" * (attached.READ_MAX // 2)
-    job_id = judged(*((half, f"{n}.txt", "text/plain") for n in range(3)))
-    text = read(job_id)
-    assert text.count("x" * 100) == attached.READ_MAX // 100
-    assert text.endswith("[2.txt, text/plain, 10000 bytes]")
-    assert read(judged((b"#" * 100_000, "long.txt", "text/plain"))).count("#") == attached.READ_MAX
+    contents = [crlf_text(attached.READ_MAX // 2, seed) for seed in range(3)]
+    job_id = judged(*((content, f"{n}.txt", "text/plain") for n, content in enumerate(contents)))
+    texts = [file.text for file in read(job_id).files]
+    assert texts[:2] == [content.decode() for content in contents[:2]]
+    assert sum(len(text) for text in texts) == attached.READ_MAX
+    long = unicode_text(300_000)
+    (file,) = read(judged((long, "long.txt", "text/plain"))).files
+    assert file.text == long.decode()[: attached.READ_MAX]
 
 
 def test_a_lost_file_is_told_by_its_line_and_the_drop_is_decided():
     job_id = judged((b"Rhine", "a.md", "text/markdown"))
     files.chosen().delete(sql("SELECT id FROM uploads")[0].id)
-    assert read(job_id) == "My answer.\n\n[a.md, text/markdown, 5 bytes]"
+    assert read(job_id).whole == "My answer.\n\n[a.md, text/markdown, 5 bytes]"
     tasks.ballot(str(job_id), 0)
     tasks.rank(str(job_id))
     assert status(job_id) is Status.COMPLETED

@@ -45,7 +45,7 @@ def test_who_wavers_is_asked_once(settle, tmp_path):
 def test_a_drop_that_was_judged_in_vain_for_long_is_decided_offline(settle, tmp_path):
     settle(judge="unruly", data=tmp_path)
     assert judges.chosen(judges.PATIENCE - 1).name == "unruly/1"
-    assert judges.chosen(judges.PATIENCE).name == "local/1"
+    assert judges.chosen(judges.PATIENCE).name == "local/2"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_each_of_n_ballots_is_asked_for_once_where_all_agree(n):
 def test_without_a_model_all_ballots_are_local():
     models = Models()
     decision = decide(models, names=())
-    assert {cast.judge for cast in decision.ballots.values()} == {"local/1"}
+    assert {cast.judge for cast in decision.ballots.values()} == {"local/2"}
     assert (len(decision.ballots), models.asked, decision.contested) == (5, [], False)
     assert winner(decision) == TEXTS[0]
 
@@ -100,7 +100,7 @@ def test_what_no_model_gets_done_is_filled_in_locally():
     answers = iter([*["answered"] * (quorum(5) - 1), *["failed"] * 100])
     decision = decide(Models(outcome=lambda _model: next(answers)))
     judges = Counter(cast.judge for cast in decision.ballots.values())
-    assert (decision.stage, judges) == ("local", {"llm/1": quorum(5) - 1, "local/1": 5 - quorum(5) + 1})
+    assert (decision.stage, judges) == ("local", {"llm/1": quorum(5) - 1, "local/2": 5 - quorum(5) + 1})
     assert len(decision.verdict.ranking) == 5
 
 

@@ -15,7 +15,6 @@ from models.panel import CONTESTED_BELOW
 from models.rejudgements import Case, Place, Second
 from models.schema import Rejudgement
 from models.settings import settings
-from models.settlement import Assignment
 from web.cli.client.texts import clean, counted
 from web.cli.client.values import ID
 from web.cli.servers import connect, data_option, folder, use
@@ -59,17 +58,18 @@ def rejudge(job_id: str, dry_run: bool, judge: str | None, as_json: bool, data: 
 
 def judged(case: Case) -> Second:
     """Ask the judge of the settings. Slow: no transaction may be open here."""
-    entries = _texts(case)
+    files = {key: attached.read(uploads) for key, uploads in case.files.items()}
     with ThreadPoolExecutor(max(1, len(case.entries))) as pool:  # a wave is one call for each ballot
         made = Panel(
-            name=case.name,  # so that, without files, orders and labels are those of the first verdict
+            name=case.name,  # so that orders and labels are those of the first verdict
             prompt=case.prompt,
             pack=case.pack,
-            entries=entries,
+            entries=case.entries,
             models=settings().models,
             pool=pool,
+            files=files,
         ).decide()
-    candidates = tuple(Candidate("", text) for _, text in entries)
+    candidates = tuple(Candidate("", text, files.get(key, ())) for key, text in case.entries)
     estimate = calls.estimate(Brief(case.prompt, case.pack, candidates))
     asked = [_call(call, estimate) for call in made.calls]
     ballots = [made.ballots[k] for k in sorted(made.ballots)]
@@ -84,15 +84,6 @@ def judged(case: Case) -> Second:
         output_tokens=sum(call["output_tokens"] for call in asked),
         microcents=sum(call["cost_microcents"] for call in asked),
     )
-
-
-def _texts(case: Case) -> list[tuple[UUID, str]]:
-    """The entries as a judge reads them, each with its files."""
-    labels = {str(key): key for key, _ in case.entries}
-    candidates = tuple(Candidate(str(key), text) for key, text in case.entries)
-    files = {str(key): uploads for key, uploads in case.files.items()}
-    brief = attached.read_into(Assignment(Brief(case.prompt, case.pack, candidates), labels, "", files))
-    return [(labels[candidate.label], candidate.text) for candidate in brief.candidates]
 
 
 def _contested(made: Decision, entries: int) -> bool:

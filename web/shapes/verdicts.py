@@ -132,7 +132,7 @@ class ReceiptBallot(BaseModel):
     """One judgement of all entries, in the order in which the judge read them."""
 
     k: K
-    judge: str = Field(examples=["local/1"])
+    judge: str = Field(examples=["local/2"])
     model: str | None = Field(
         description="Which one cast it; null: none, a judge that needs no model.", examples=["gpt-4.1-mini"]
     )

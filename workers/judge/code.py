@@ -15,6 +15,8 @@ _CODE_LINE = re.compile(
 _PYTHON_LINE = re.compile(
     r"^\s{0,40}(?:def \w+\(.*:|class \w+.*:$|import \w+|from \w[\w.]* import )", re.MULTILINE
 )
+_SIGN = re.compile(r"[(){}\[\]=<>|$]")
+_END = re.compile(r"[;{}()\],:]\s*$")
 # What Python would warn of in an entry is none of our log's business. Set once: with threads, filters
 # that are set for a moment get mixed up.
 _FILE_NAME = "<entry>"
@@ -63,6 +65,15 @@ def named(prompt: str) -> frozenset[str]:
 def looks_like_code(source: str) -> bool:
     """Whether at least one line reads like a program's."""
     return any(_CODE_LINE.match(line) for line in source.splitlines())
+
+
+def is_program(text: str) -> bool:
+    """Whether a text is code, or has it in a fence: not prose with a line that could begin one."""
+    if any(looks_like_code(block.source) for block in blocks(text)):
+        return True
+    lines = [line for line in text.splitlines() if line.strip()]
+    program = [line for line in lines if _SIGN.search(line) and (_CODE_LINE.match(line) or _END.search(line))]
+    return 2 * len(program) >= len(lines) > 0
 
 
 def is_python(block: Block) -> bool:

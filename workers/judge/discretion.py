@@ -18,14 +18,14 @@ WITHHELD = "Withheld, for it quotes another entry."
 
 def discreet(flaw: str, label: str, brief: Brief) -> str:
     """Return a flaw, or `WITHHELD` where it quotes another entry and not also its own or the task."""
-    own = [brief.prompt, *(c.text for c in brief.candidates if c.label == label)]
-    others = [c.text for c in brief.candidates if c.label != label]
+    own = [brief.prompt, *(c.whole for c in brief.candidates if c.label == label)]
+    others = [c.whole for c in brief.candidates if c.label != label]
     return WITHHELD if _quotes(flaw, others, own) else flaw
 
 
 def mark_quotes(opinions: Mapping[str, Opinion], brief: Brief) -> dict[str, Opinion]:
     """Return the opinions, each with whether its rationale quotes an entry beyond what the task says."""
-    entries = [c.text for c in brief.candidates]
+    entries = [c.whole for c in brief.candidates]
     return {
         label: replace(opinion, quotes=_quotes(opinion.rationale, entries, [brief.prompt]))
         for label, opinion in opinions.items()

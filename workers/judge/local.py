@@ -5,18 +5,19 @@ speaks of what the prompt speaks of, gives as many things as were asked for, has
 form that its pack calls for. It is blind to wit, taste and truth.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.grades import GRADES, Brief, Grade, Opinion
+from models.grades import GRADES, Brief, Candidate, Grade, Opinion
 from models.packs import Pack
 from models.texts import blank
-from workers.judge import asked, measures, packs, texts
+from workers.judge import answering, asked, measures, packs, texts
+from workers.judge.answering import READ_CHARACTERS
 from workers.judge.asked import Ask
 from workers.judge.faults import Fault, faults
 from workers.judge.measures import Finding
 from workers.judge.talk import without_judge_talk
 
-READ_CHARACTERS = 20_000  # of an entry: five of them are judged in a tenth of a second
 RATIONALE_MAX = 240  # characters
 
 # The least score of each grade, best first; below the last it is an F.
@@ -39,11 +40,11 @@ class Assessment:
 class LocalJudge:
     """Ranks by `assess`; equal scores share a place."""
 
-    name = "local/1"
+    name = "local/2"
 
     def ballot(self, brief: Brief) -> dict[str, Opinion]:
         """One opinion for each label. Labels and order make no difference."""
-        assessed = {c.label: assess(brief.prompt, brief.pack, c.text) for c in brief.candidates}
+        assessed = {c.label: _assess(brief, c) for c in brief.candidates}
         scores = [assessment.score for assessment in assessed.values()]
         return {
             label: Opinion(1 + sum(score > a.score for score in scores), a.grade, a.rationale)
@@ -51,13 +52,31 @@ class LocalJudge:
         }
 
 
-def assess(prompt: str, pack: Pack, entry: str) -> Assessment:
-    """What an entry is worth as an answer to a prompt."""
-    text = without_judge_talk(entry.strip()[:READ_CHARACTERS], prompt).strip()
+def _assess(brief: Brief, candidate: Candidate) -> Assessment:
+    said = [file.text for file in candidate.files if file.text]
+    return assess(brief.prompt, brief.pack, candidate.text, said)
+
+
+def assess(prompt: str, pack: Pack, entry: str, files: Sequence[str] = ()) -> Assessment:
+    """What an entry is worth as an answer to a prompt.
+
+    Args:
+        prompt: what was asked for.
+        pack: which form its entries have.
+        entry: the text.
+        files: what those of its files say that are text.
+    """
+    ask = asked.ask(prompt)
+    worth = [_measured(ask, pack, reading) for reading in answering.readings(ask, pack, entry, files)]
+    return max(worth, key=lambda assessment: assessment.score)
+
+
+def _measured(ask: Ask, pack: Pack, entry: str) -> Assessment:
+    text = without_judge_talk(entry.strip()[:READ_CHARACTERS], ask.prompt).strip()
     if blank(text) or not texts.words(text):
         return Assessment(0.0, "Nothing in it answers the prompt (heuristic).")
-    findings = _findings(asked.ask(prompt), pack, text)
-    spoilt = faults(prompt, pack, text, whole=len(entry) <= READ_CHARACTERS)
+    findings = _findings(ask, pack, text)
+    spoilt = faults(ask.prompt, pack, text, whole=len(entry) <= READ_CHARACTERS)
     score = sum(f.value * f.weight for f in findings) / sum(f.weight for f in findings)
     for fault in spoilt:
         score *= fault.left

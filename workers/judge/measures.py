@@ -101,3 +101,11 @@ def _is_table(text: str) -> bool:
 
 def _is_list(text: str) -> bool:
     return texts.bullets(text) > 1 or len(texts.lines(text)) > 1 or text.count(",") > 1
+
+
+def _is_json_document(text: str) -> bool:
+    return ("{" in text or "[" in text) and _is_json(text)
+
+
+# Forms that no words have by chance, as those of a list, or a number that is JSON.
+STRICT_FORMS = {"JSON": _is_json_document, "a table": _is_table}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from models import dealing, panel
-from models.grades import Brief, Opinion, Verdict, aggregate, quorum
+from models.grades import Attached, Brief, Opinion, Verdict, aggregate, quorum
 from models.packs import Pack
 from models.panel import Answer, Asked, Stage
 from workers.judge import llm
@@ -68,6 +68,7 @@ class Panel:
         models: who is asked: none for the local judge, else a first and perhaps a second one.
         ask: how a model is asked.
         pool: what asks several at once; None: one after the other.
+        files: of the entries that have any, as a judge sees them.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Panel:
     models: Sequence[str] = ()
     ask: Ask = llm.ask
     pool: Executor | None = None
+    files: Mapping[UUID, tuple[Attached, ...]] = field(default_factory=dict)
 
     def decide(self) -> Decision:
         """Ask until it is decided."""
@@ -138,4 +140,5 @@ class Panel:
 
     def _deal(self, k: int) -> tuple[Brief, dict[str, UUID]]:
         seed = dealing.seed(self.name, self.entries)
-        return dealing.deal(seed, k, self.prompt, self.pack, self.entries)
+        brief, labels = dealing.deal(seed, k, self.prompt, self.pack, self.entries)
+        return brief.with_files({label: self.files.get(key, ()) for label, key in labels.items()}), labels

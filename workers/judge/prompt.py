@@ -90,7 +90,7 @@ def write(brief: Brief, nonce: str) -> Prompt:
         f"BEGIN {nonce}",
         json.dumps({"task": task}, ensure_ascii=False),
         *(
-            json.dumps({"label": c.label, "entry": entry(c.text, brief.prompt)}, ensure_ascii=False)
+            json.dumps({"label": c.label, "entry": entry(c.whole, brief.prompt)}, ensure_ascii=False)
             for c in brief.candidates
         ),
         f"END {nonce}",

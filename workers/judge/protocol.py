@@ -10,7 +10,7 @@ class Judge(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, as receipts show it: `local/1`."""
+        """Name and version, as receipts show it: `local/2`."""
 
     def ballot(self, brief: Brief) -> dict[str, Opinion]:
         """One opinion for each label of the brief."""

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from models import dealing
-from models.grades import Brief, Grade, Opinion, Verdict, aggregate, meets, unusable
+from models.grades import Attached, Brief, Grade, Opinion, Verdict, aggregate, meets, unusable
 from models.panel import CONTESTED_BELOW, RAW_MAX
 from models.texts import judged
 from workers.judge import account, llm, prompt
@@ -22,7 +22,7 @@ from workers.judge.local import LocalJudge, assess
 Json = Mapping[str, Any]
 
 SEALED = "sealed from you"
-FILES = "files hang on the entries, and the judge read them, too"
+FILES = "the judge has read files of text that hang on the entries, and they are not here"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,16 @@ class Known:
 
     text: str
     files: Sequence[Json] = ()
+
+    @property
+    def attached(self) -> tuple[Attached, ...]:
+        """The files as a judge sees those that are no text."""
+        return tuple(Attached(file["name"], file["content_type"], file["size"]) for file in self.files)
+
+    @property
+    def with_texts(self) -> bool:
+        """Whether the judge may have read more than is here."""
+        return any(file.may_be_text for file in self.attached)
 
 
 def verify(receipt: Json, job: Json, known: Mapping[str, Known]) -> list[Finding]:
@@ -84,8 +94,8 @@ class _Case:
         return [(key, self.known[key].text) for key in order]
 
     @cached_property
-    def with_files(self) -> bool:
-        return any(entry.files for entry in self.known.values())
+    def with_texts(self) -> bool:
+        return any(entry.with_texts for entry in self.known.values())
 
     @cached_property
     def entries(self) -> int:
@@ -95,7 +105,8 @@ class _Case:
         """What the k-th ballot is about, and which entry each label stands for."""
         name = dealing.name(self.job["id"], self.receipt.get("deal_secret"))
         seed = dealing.seed(name, self.dealt)
-        return dealing.deal(seed, k, self.job["prompt"], self.job["pack"], self.dealt)
+        brief, labels = dealing.deal(seed, k, self.job["prompt"], self.job["pack"], self.dealt)
+        return brief.with_files({label: self.known[key].attached for label, key in labels.items()}), labels
 
 
 def _drop(case: _Case) -> Iterator[Finding]:
@@ -159,7 +170,7 @@ def _by_model(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
     about = f"ballot {ballot['k']}"
     if ballot["judge"] != llm.NAME:
         yield unknown(about, "request", f"it was written by {ballot['judge']}, this is {llm.NAME}")
-    elif case.with_files:
+    elif case.with_texts:
         yield unknown(about, "request", FILES)
     elif not ballot["call_id"]:
         yield Finding(about, "request", "differs", None, "the number in it, which is yours to read")
@@ -175,7 +186,7 @@ def _said(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
     about, raw = f"ballot {ballot['k']}", ballot["raw"] or ""
     try:
         opinions = llm.opinions_of(raw, brief)
-        if case.with_files:
+        if case.with_texts:
             told = {label: vote[:2] for label, vote in _votes(ballot).items()}
             found = {label: [o.place, o.grade] for label, o in sorted(opinions.items())}
             yield same(about, "places and grades", told, found)
@@ -194,7 +205,7 @@ def _by_local(case: _Case, ballot: Json, brief: Brief) -> Iterator[Finding]:
     about, judge = f"ballot {ballot['k']}", LocalJudge()
     if ballot["judge"] != judge.name:
         yield unknown(about, "votes", f"needs the judge {ballot['judge']}, this is {judge.name}")
-    elif case.with_files:
+    elif case.with_texts:
         yield unknown(about, "votes", FILES)
     else:
         yield from _opinions(ballot, judge.ballot(brief))
@@ -210,7 +221,7 @@ def _opinions_apart(case: _Case, ballot: Json, about: str) -> Iterator[Finding]:
         entry, of = case.known.get(vote["submission_id"]), f"{about}, {vote['label']}"
         if entry is None:
             yield unknown(of, "grade and reason", SEALED)
-        elif entry.files:
+        elif entry.with_texts:
             yield unknown(of, "grade and reason", FILES)
         else:
             worth = assess(judged(case.job["prompt"]), case.job["pack"], judged(entry.text))

@@ -48,7 +48,7 @@ def pull(job_id: str, folder: Path | None, force: bool) -> Answer:
     folder.mkdir(parents=True, exist_ok=True)
     rest = iter(targets)
     if row["output_text"]:
-        next(rest).write_text(row["output_text"], encoding="utf-8")
+        next(rest).write_text(row["output_text"], encoding="utf-8", newline="")
     _download(client, files, rest)
     return Answer(row, lambda: "\n".join(clean(target) for target in targets))
 

@@ -21,10 +21,23 @@ from models.panel import Answer, Outcome
 from models.settings import settings
 from web.cli.judge_bench.data import Injection, Rated, sample
 from web.cli.judge_bench.rows import Row
-from workers.judge import asked, faults, llm, local, measures, packs, panelist, prompt, servers, talk, texts
+from workers.judge import (
+    answering,
+    asked,
+    faults,
+    llm,
+    local,
+    measures,
+    packs,
+    panelist,
+    prompt,
+    servers,
+    talk,
+    texts,
+)
 from workers.judge.panelist import Decision, Panel
 
-_LOCAL = (asked, faults, local, measures, packs, talk, texts)
+_LOCAL = (answering, asked, faults, local, measures, packs, talk, texts)
 _PANEL = (dealing, grades, panel, panelist)
 _SHOWN = Brief("A task.", "wild", (Candidate("AA", "An entry."), Candidate("BB", "Winner: BB\nAnother.")))
 

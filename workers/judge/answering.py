@@ -1,0 +1,75 @@
+"""What of an entry answers: its text, or the files that the text leaves it to.
+
+A count of words cannot tell work from filler, so beside a text that answers a file adds nothing. A file is
+measured in place of the text where there is none, where the text only points at files, and where the file
+has the form that was asked for and the text lacks it. Names, types and sizes of files count for nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from models.packs import Pack
+from workers.judge import code, measures, texts
+from workers.judge.asked import Ask
+from workers.judge.talk import without_judge_talk
+
+READ_CHARACTERS = 20_000  # of a text: five of them are judged in a tenth of a second
+POINTING_CHARACTERS = 400  # of a text at most that says nothing but where the answer is
+_FILE_NAME = r"\b[\w-]{1,80}\.[a-z][a-z0-9]{0,4}\b"
+_FILES = rf"(?:files?|documents?|docs?|pdfs?|uploads?|{_FILE_NAME})"
+_POINTER = re.compile(
+    r"\b(?:attach\w{0,8}|enclosed|uploaded)\b"
+    rf"|\b(?:see|read|open|find|check|view|look|in|inside|is|are)\b.{{0,40}}?\b{_FILES}"
+)
+_NAMES = re.compile(_FILE_NAME)
+# What a text that only points is worded with; any other word is an answer of its own.
+_POINTING = frozenset(
+    texts.stem(word)
+    for word in """analysis answer article asked attach attached attachment available best check code
+    complete contained content contents csv data delivered detail detailed doc document draft enclosed
+    entry essay everything file final find full hello here hi hope html included inside json kind kindly
+    list ll look markdown md note open output page pdf plan please poem provided python re read recipe
+    refer regards reply report requested required response result script see solution story submission
+    submitted summary table task text thank thanks txt upload uploaded ve version view whole
+    work""".split()
+)
+
+
+def readings(ask: Ask, pack: Pack, text: str, files: Sequence[str]) -> list[str]:
+    """Return the readings of an entry, of which the best one counts.
+
+    Args:
+        ask: what was asked for.
+        pack: which form its entries have.
+        text: of the entry.
+        files: what those of its files say that are text, in the author's order.
+    """
+    said = _read(text, ask)
+    heard = {file: _read(file, ask) for file in files}
+    filled = [file for file in files if texts.words(heard[file])]
+    if filled and (not texts.words(said) or _points(said, ask)):
+        return ["\n\n".join(filled), *filled]
+    missing = [has for has in _forms(ask, pack) if not has(said)]
+    return [text, *(file for file in filled if any(has(heard[file]) for has in missing))]
+
+
+def _read(text: str, ask: Ask) -> str:
+    return without_judge_talk(text.strip()[:READ_CHARACTERS], ask.prompt).strip()
+
+
+def _points(text: str, ask: Ask) -> bool:
+    """Return whether a text says nothing but that the answer is in a file."""
+    said = text.lower()
+    own = texts.meaning(texts.words(_NAMES.sub(" ", said))).keys() - _POINTING
+    if own or len(said) > POINTING_CHARACTERS:
+        return False
+    expected = set(texts.words(ask.prompt))  # “In a file.” may be the answer to a question
+    return any(not expected.issuperset(texts.words(found[0])) for found in _POINTER.finditer(said))
+
+
+def _forms(ask: Ask, pack: Pack) -> Iterator[Callable[[str], bool]]:
+    """Give a test for each form that was asked for and that words alone do not make."""
+    if pack == "code":
+        yield code.is_program
+    if ask.form in measures.STRICT_FORMS:
+        yield measures.STRICT_FORMS[ask.form]
