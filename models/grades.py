@@ -77,12 +77,12 @@ class Brief:
 
         The content of files is not in it: it may be read later.
         """
-        said = {
+        fields = {
             "prompt": self.prompt,
             "pack": self.pack,
             "candidates": [{"label": c.label, "text": c.text} for c in self.candidates],
         }
-        return hashlib.sha256(json.dumps({**said, **further}, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps({**fields, **further}, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

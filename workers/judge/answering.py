@@ -44,27 +44,28 @@ def readings(ask: Ask, pack: Pack, text: str, files: Sequence[str]) -> list[str]
         text: of the entry.
         files: what those of its files say that are text, in the author's order.
     """
-    said = _read(text, ask)
-    heard = {file: _read(file, ask) for file in files}
-    filled = [file for file in files if texts.words(heard[file])]
-    if filled and (not texts.words(said) or _points(said, ask)):
+    own = _cleaned(text, ask)
+    contents = {file: _cleaned(file, ask) for file in files}
+    filled = [file for file in files if texts.words(contents[file])]
+    if filled and (not texts.words(own) or _points(own, ask)):
         return ["\n\n".join(filled), *filled]
-    missing = [has for has in _forms(ask, pack) if not has(said)]
-    return [text, *(file for file in filled if any(has(heard[file]) for has in missing))]
+    missing = [has_form for has_form in _forms(ask, pack) if not has_form(own)]
+    return [text, *(file for file in filled if any(has_form(contents[file]) for has_form in missing))]
 
 
-def _read(text: str, ask: Ask) -> str:
+def _cleaned(text: str, ask: Ask) -> str:
+    """Return as much of a text as is read, without what talks to a judge."""
     return without_judge_talk(text.strip()[:READ_CHARACTERS], ask.prompt).strip()
 
 
 def _points(text: str, ask: Ask) -> bool:
     """Return whether a text says nothing but that the answer is in a file."""
-    said = text.lower()
-    own = texts.meaning(texts.words(_NAMES.sub(" ", said))).keys() - _POINTING
-    if own or len(said) > POINTING_CHARACTERS:
+    lower = text.lower()
+    further = texts.meaning(texts.words(_NAMES.sub(" ", lower))).keys() - _POINTING
+    if further or len(lower) > POINTING_CHARACTERS:
         return False
     expected = set(texts.words(ask.prompt))  # “In a file.” may be the answer to a question
-    return any(not expected.issuperset(texts.words(found[0])) for found in _POINTER.finditer(said))
+    return any(not expected.issuperset(texts.words(found[0])) for found in _POINTER.finditer(lower))
 
 
 def _forms(ask: Ask, pack: Pack) -> Iterator[Callable[[str], bool]]:

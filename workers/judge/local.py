@@ -53,8 +53,8 @@ class LocalJudge:
 
 
 def _assess(brief: Brief, candidate: Candidate) -> Assessment:
-    said = [file.text for file in candidate.files if file.text]
-    return assess(brief.prompt, brief.pack, candidate.text, said)
+    contents = [file.text for file in candidate.files if file.text]
+    return assess(brief.prompt, brief.pack, candidate.text, contents)
 
 
 def assess(prompt: str, pack: Pack, entry: str, files: Sequence[str] = ()) -> Assessment:
