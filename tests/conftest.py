@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
@@ -32,6 +33,13 @@ ROOM_BYTES = 2 * 1024**3
 _running = ExitStack()
 _REDIS = "CLORP_TEST_REDIS_URL"
 _copies: list[Copy] = []  # at most one: that of the last test, as new
+
+
+# On a busy machine any example may take long, and so may making one.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -341,7 +341,6 @@ def test_the_marketplace_agrees_with_its_model(settle, eyes, monkeypatch):
     rules = hypothesis_settings(
         max_examples=35,
         stateful_step_count=40,
-        deadline=None,
         phases=[phase for phase in Phase if phase is not Phase.explain],  # takes minutes
     )
     run_state_machine_as_test(Market, settings=rules)

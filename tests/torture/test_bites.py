@@ -31,9 +31,16 @@ def run(plan: Plan) -> Outcome:
 
 
 def plan(faults: tuple[str, ...], chance: int = 1, **settings: str) -> Plan:
-    """Each chance is a longer run than the one before: on a busy machine little happens in ten seconds."""
-    seconds, patience = 10 * chance, 12 * chance
-    return Plan(seconds, 2 + chance, faults, 1.0, drops_per_second=5, patience=patience, settings=settings)
+    """Each chance is a longer and calmer run than the last: a busy machine gets less done in a second."""
+    return Plan(
+        seconds=10 * chance,
+        seed=2 + chance,
+        faults=faults,
+        every=1.0 * chance,
+        drops_per_second=5 / chance,
+        patience=12 * chance,
+        settings=settings,
+    )
 
 
 @pytest.mark.parametrize("bug", sorted(EXPECTED))
