@@ -1,13 +1,25 @@
-"""What schemathesis cannot make up, because only the server hands it out or because it would only wait.
+"""What schemathesis cannot make up: because only the server hands it out, because it would only wait, or
+because no pattern holds the whole rule.
 
 Tests of their own hold what happens to invented cursors, keys of uploads and used Idempotency-Keys.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import schemathesis
 
+from models import names, texts
+from models.errors import Invalid
+
+# The patterns that every engine reads, and the rules behind them, which know all of Unicode.
+RULES: dict[str, tuple[str, int, Callable[[str], str]]] = {
+    "prompt": (texts.NOT_BLANK, 20_000, texts.visible),
+    "text": (texts.NOT_BLANK, 100_000, texts.visible),
+    "name": (names.PATTERN, names.NAME_MAX, names.named),
+}
 HANDED_OUT = ("cursor", "after", "files", "attachments")
 
 
@@ -18,6 +30,7 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
         if case.body.get("files") and not str(case.body.get("text") or "").strip():
             case.body["text"] = "Rhine"  # an entry that was nothing but files
         _strip(case.body)
+        _beyond_patterns(case.body)
         _without_fractions(case.body)
     if isinstance(case.query, dict):
         _strip(case.query)
@@ -31,6 +44,22 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
 def _strip(part: dict[str, Any]) -> None:
     for name in HANDED_OUT:
         part.pop(name, None)
+
+
+def _beyond_patterns(body: dict[str, Any]) -> None:
+    """Replace each text that fits its pattern, but not the rule behind it."""
+    for field, (pattern, most, rule) in RULES.items():
+        text = body.get(field)
+        if isinstance(text, str) and len(text) <= most and re.search(pattern, text) and not _fits(rule, text):
+            body[field] = f"Rhine {uuid4()}"
+
+
+def _fits(rule: Callable[[str], str], text: str) -> bool:
+    try:
+        rule(text)
+    except (ValueError, Invalid):
+        return False
+    return True
 
 
 def _without_fractions(body: dict[str, Any]) -> None:
