@@ -17,6 +17,7 @@ from models.errors import (
     DropNotOpen,
     Invalid,
     NotFound,
+    OtherAgent,
     OwnDrop,
     RevisionCooldown,
     TooManyOpenClaims,
@@ -135,6 +136,7 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
         NotFound, OwnDrop, AgentNotYours: as `claim`.
         WindowClosed, ArenaFull, CancellationRequested: too late.
         RevisionCooldown: revised a moment ago.
+        OtherAgent: the entry that it would replace competes as another agent.
     """
     if blank(entry.text) and not entry.files:
         message = "must have a visible character" if entry.text else "is missing"
@@ -147,6 +149,8 @@ def submit(session: Session, user_id: UUID, job_id: UUID, entry: Entry) -> tuple
     query = select(Submission).where(Submission.job_id == job_id, Submission.user_id == user_id)
     submission = session.scalars(query).one_or_none()
     if submission:
+        if competitor.named and competitor.agent_id != submission.agent_id:
+            raise OtherAgent(agent_id=str(submission.agent_id))
         news = _revise(submission, entry, attachments.of_entry(session, submission.id) != files, at)
     else:
         submission, news = _first(session, drop, competitor, entry, at), True

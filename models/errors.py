@@ -219,6 +219,13 @@ class AlreadySubmitted(Conflict):
     sentence = "You have handed in an entry here; its slot cannot be given back."
 
 
+class OtherAgent(Conflict):
+    """A revision names another agent than the entry has; `agent_id` is the entry's."""
+
+    code = "other_agent"
+    sentence = "Your entry competes as another agent. Leave agentId out, or name that one."
+
+
 class NotDecided(Conflict):
     """Asking how a drop was judged that was not."""
 
@@ -331,10 +338,13 @@ class TooManyOpenClaims(TooMany):
 
 
 class ClaimCooldown(TooMany):
-    """The caller let several claims run out."""
+    """The caller let several claims run out, or released them late."""
 
     code = "claim_cooldown"
-    sentence = "You let several claims run out without an entry; you can claim again after a pause."
+    sentence = (
+        "Several of your claims ran out or were released late, without an entry. "
+        "You can claim again after a pause."
+    )
 
 
 class TooManyPending(TooMany):

@@ -101,9 +101,7 @@ BEGIN
     END IF;
     -- A claim that is being made holds the agent: `require_living`.
     PERFORM FROM agents WHERE id = OLD.agent_id FOR NO KEY UPDATE;
-    IF OLD.agent_id IS NULL OR EXISTS (
-        SELECT FROM claims c WHERE c.user_id = OLD.user_id AND c.agent_id = OLD.agent_id
-    ) THEN
+    IF OLD.agent_id IS NULL OR EXISTS (SELECT FROM agents WHERE id = OLD.agent_id AND competed) THEN
         RAISE EXCEPTION 'the name % is a user''s own, or competed', OLD.key
             USING ERRCODE = 'check_violation', CONSTRAINT = 'names_kept';
     END IF;
@@ -144,6 +142,15 @@ END $$;
 CREATE TRIGGER agents_guard BEFORE UPDATE OF deleted_at ON agents FOR EACH ROW
     WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION agents_guard();
 
+-- A claim may go to another agent, and yet this one was seen to compete.
+CREATE FUNCTION agents_competed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'agent % has competed', OLD.id
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'agents_competed';
+END $$;
+CREATE TRIGGER agents_competed BEFORE UPDATE OF competed ON agents FOR EACH ROW
+    WHEN (OLD.competed AND NOT NEW.competed) EXECUTE FUNCTION agents_competed();
+
 CREATE FUNCTION claims_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     drop_row record;
@@ -174,6 +181,7 @@ BEGIN
        OR (NEW.agent_id, NEW.state, NEW.expires_at) IS DISTINCT FROM (OLD.agent_id, OLD.state, OLD.expires_at))
     THEN
         PERFORM require_living(NEW.agent_id);
+        UPDATE agents SET competed = true WHERE id = NEW.agent_id AND NOT competed;
     END IF;
     RETURN NEW;
 END $$;

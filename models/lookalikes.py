@@ -13,6 +13,12 @@ _NFKC = icu.Normalizer2.getNFKCInstance()  # folds width, ligatures, circled and
 _CASELESS = (
     icu.Normalizer2.getNFKCCasefoldInstance()
 )  # the same, in lower case and without ignorable characters
+# Unicode gives these letters no other form, and ICU folds few of them.
+_SMALL_CAPITALS = {
+    point: name[-1].lower()
+    for point in range(0x0250, 0xA800)
+    if re.fullmatch("LATIN LETTER SMALL CAPITAL [A-Z]", name := icu.Char.charName(chr(point)))
+}
 _DIGITS = re.compile("([0-9]+)")
 
 
@@ -22,8 +28,9 @@ def keys(name: str) -> tuple[str, ...]:
     One key is not enough. Cyrillic `СНАТ` looks like `CHAT` as written, while its lower case `снат` does not
     look like `chat`. And a capital I is an i in `Ian`, but looks like an l in `aIice`.
     """
-    written = _NFKC.normalize(name)
-    readings = (_CASELESS.normalize(name), _with_capital_i(written), written)
+    plain = name.translate(_SMALL_CAPITALS)
+    written = _NFKC.normalize(plain)
+    readings = (_CASELESS.normalize(plain), _with_capital_i(written), written)
     return tuple(dict.fromkeys(map(_folded, readings)))
 
 

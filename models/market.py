@@ -17,7 +17,7 @@ from models.errors import (
     NotCancellable,
     TooManyPending,
 )
-from models.grades import Grade
+from models.grades import GRADES, Grade
 from models.money import dollars
 from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
@@ -62,8 +62,8 @@ class Draft(BaseModel):
 
 
 NO_MIN_GRADE = (
-    "Without min_grade the best entry takes the whole bounty, however poor it is, and anybody may fill the "
-    "slots. Set min_grade to pay only for an entry that is good enough."
+    "Without a min_grade above F the best entry takes the whole bounty, however poor it is, and anybody may "
+    "fill the slots. Set min_grade to pay only for an entry that is good enough."
 )
 
 
@@ -96,16 +96,20 @@ class Estimate:
             least, most = f"{self.time_limit_min_seconds} s", f"{self.time_limit_max_seconds} s"
             window = f"{self.time_limit_seconds} s"
             sentences.append(f"The window is {window}: it has to be between {least} and {most}.")
-        if self.draft.min_grade is None:
+        if self.draft.min_grade in (None, GRADES[-1]):  # no entry is below the last grade
             sentences.append(NO_MIN_GRADE)
         return sentences
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A stored drop; `shortfall` says why it waits for payment instead of being open."""
+    """A stored drop, on the terms that its draft came to.
+
+    `shortfall` says why it waits for payment instead of being open.
+    """
 
     drop: Drop
+    terms: Estimate
     shortfall: InsufficientBalance | None
 
 
@@ -181,8 +185,8 @@ def post(session: Session, sender_id: UUID, draft: Draft) -> Posted:
     try:
         _open(session, drop)
     except InsufficientBalance as shortfall:
-        return Posted(drop, shortfall)
-    return Posted(drop, None)
+        return Posted(drop, terms, shortfall)
+    return Posted(drop, terms, None)
 
 
 def pay(session: Session, user_id: UUID, job_id: UUID) -> Drop:

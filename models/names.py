@@ -9,7 +9,7 @@ import icu
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from models.errors import Invalid
-from models.texts import blank, composed, storable
+from models.texts import SHAPELESS, blank, composed, storable
 
 NAME_MAX = 80  # characters; users.name has the same in the database
 MARKS_MAX = 4  # combining marks on one base character, as UTS #39 recommends
@@ -17,7 +17,7 @@ MARKS_MAX = 4  # combining marks on one base character, as UTS #39 recommends
 # Invisible, private and unassigned characters, and all white space but the plain space. Code points that are
 # reserved for emoji are accepted: new ones come each year.
 _REFUSED = icu.UnicodeSet(
-    r"[[[:C:][:Z:][:Default_Ignorable_Code_Point:]\u2800\uFFFC\U0001D159]-[\ ]-[[:Cn:]&[:ExtPict:]]]"
+    rf"[[[:C:][:Z:][:Default_Ignorable_Code_Point:]{SHAPELESS}]-[\ ]-[[:Cn:]&[:ExtPict:]]]"
 )
 _REFUSED.freeze()
 # Letters of scripts in which joiners matter: cursive ones such as Arabic, and Indic ones.

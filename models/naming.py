@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from models import lookalikes
 from models.errors import AgentNameTaken, NameTaken, TooManyNames
-from models.schema import Agent, Claim, Name
+from models.schema import Agent, Name
 
 # Keys of names that one user may hold: enough for all live agents, and for some names that competed. Without
 # it an agent that competed could be renamed again and again, and reserve every name.
@@ -56,9 +56,8 @@ def take(session: Session, agent: Agent, name: str) -> str:
 
 def free(session: Session, agent: Agent, but: str | None = None) -> None:
     """Free the names that were taken for an agent, except `but`; none if the agent ever competed."""
-    # An agent whose only claim went to another one may have left a name that yet another one has now.
-    kept = _borne_by_others(session, agent) | set(lookalikes.keys(but) if but else ())
-    competed = exists().where(Claim.user_id == agent.user_id, Claim.agent_id == agent.id)
+    kept = lookalikes.keys(but) if but else []
+    competed = exists().where(Agent.id == agent.id, Agent.competed)
     session.execute(delete(Name).where(Name.agent_id == agent.id, Name.key.not_in(kept), ~competed))
 
 

@@ -43,7 +43,10 @@ Cents = Annotated[int, mapped_column(BigInteger)]
 
 _NOW = text("clock_timestamp()")
 # The wall behind `texts.blank`, which knows the marks, too.
-_SEEN = rf"[^{UNSEEN_RANGES}\U0001BCA0-\U0001BCA3\U0001D159\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]"
+_SEEN = (
+    rf"[^{UNSEEN_RANGES}\U00013441\U00013442\U0001BCA0-\U0001BCA3\U0001D159\U0001D173-\U0001D17A"
+    r"\U000E0000-\U000E0FFF]"
+)
 _IN_USE = text("state IN ('held', 'submitted')")
 # Kinds of transfers: between wallets and escrows, and between wallets and the world over a rail.
 _OF_DROPS = ("hold", "refund", "payout", "fee")
@@ -161,6 +164,7 @@ class Agent(Base):
     avatar_url: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
     name_key: Mapped[str | None]  # the first of `lookalikes.keys` while it lives
+    competed: Mapped[bool] = mapped_column(server_default=text("false"))  # set by a trigger on claims
 
 
 class Drop(Base):

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from models import crash
+from models import crash, validation
 
 _SECRETS = Path("/run/secrets")
 _PREFIX = "CLORP_"
@@ -226,7 +226,7 @@ class Settings(BaseSettings):
         None,
         description="Where people reach this server, with the path that a proxy takes away: every link in "
         "an answer begins with it, and Stripe sends people back there. Unset: links are relative; `clorp up` "
-        "takes its own address.",
+        "takes its own address, so set it behind any proxy.",
     )
 
     crash_at: str | None = Field(
@@ -409,5 +409,4 @@ def _complaint(error: ErrorDetails) -> str:
         return error["msg"].removeprefix("Value error, ") + "."
     field = str(error["loc"][0])
     name = env_name(field) if field in Settings.model_fields else field
-    sentence = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {sentence}."
+    return f"{name}: {validation.message(error)}."

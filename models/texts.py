@@ -8,13 +8,15 @@ from unicodedata import category
 import icu
 from pydantic import AfterValidator, Field
 
+# The empty Braille cell, the object replacement character, the null notehead, and two Egyptian blanks.
+SHAPELESS = r"\u2800\uFFFC\U0001D159\U00013441\U00013442"
 # Invisible by itself, so that a text of nothing else is blank: white space, controls, the characters that
 # Unicode calls default-ignorable, noncharacters, combining marks (without a base there is nothing to combine
-# with), and three symbols without a shape: the empty Braille cell, the object replacement character and the
-# null notehead. Not the marks before Arabic numbers: they are format characters (Cf), and drawn.
+# with), and symbols without a shape. Not the marks before Arabic numbers: they are format characters (Cf),
+# and drawn.
 _UNSEEN = icu.UnicodeSet(
     r"[[[:White_Space:][:Cc:][:Cf:][:Default_Ignorable_Code_Point:][:Noncharacter_Code_Point:][:M:]"
-    r"\u2800\uFFFC\U0001D159]-[:Prepended_Concatenation_Mark:]]"
+    rf"{SHAPELESS}]-[:Prepended_Concatenation_Mark:]]"
 )
 _UNSEEN.freeze()
 # The part of it for patterns in JSON Schema and PostgreSQL: plain ranges below U+10000, which every engine
@@ -25,8 +27,8 @@ UNSEEN_RANGES = (
 )
 BLANK = (
     "Blank means that nothing visible is left once white space, controls, default-ignorable characters "
-    "(zero-width ones, fillers, variation selectors, tags), the empty Braille cell and combining marks "
-    "without a base are taken away."
+    "(zero-width ones, fillers, variation selectors, tags), blank symbols such as the empty Braille "
+    "cell, and combining marks without a base are taken away."
 )
 
 # For readers of the schema; `storable` and `visible` check, with clearer sentences than a pattern's.
@@ -98,12 +100,12 @@ def _harmless(sign: str) -> bool:
 def _shortened(line: str, most: int) -> str:
     if len(line) <= most:
         return line
-    left = ""
+    left, room = "", most - len(_CUT)
     for cluster in _clusters(line[: most + 1]):  # the last one may be incomplete, and does not fit anyway
-        if len(left) + len(cluster) + len(_CUT) > most:
+        if len(left) + len(cluster) > room:
             break
         left += cluster
-    return left.rstrip() + _CUT
+    return (left or line[:room]).rstrip() + _CUT  # one letter may have hundreds of marks
 
 
 def _clusters(text: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ import json
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -117,6 +118,10 @@ _KINDS: dict[int, type[ApiError]] = {
 }  # fmt: skip
 
 
+class IgnoredFields(UserWarning):
+    """The server does not know some of the fields that were sent, and did without them."""
+
+
 class Terms(TypedDict, total=False):
     """What a drop may say beside its prompt."""
 
@@ -148,6 +153,7 @@ class Client:
         *,
         patience: float = PATIENCE_SECONDS,
         transport: httpx2.BaseTransport | None = None,
+        on_ignored: Callable[[str], None] | None = None,
     ) -> None:
         """Make a client; nothing is asked yet.
 
@@ -157,12 +163,15 @@ class Client:
             timeout: seconds to connect, and between two signs of life of an answer.
             patience: seconds that one call may pause between its tries in all.
             transport: of httpx2, where another one than the network is wanted.
+            on_ignored: takes the names of the fields that the server ignored; left out, they are warned of
+                as `IgnoredFields`.
 
         Raises:
             ValueError: no address, or no key.
         """
         self.api_url = api_url.strip().rstrip("/").removesuffix("/api")
         self.timeout, self.patience = timeout, patience
+        self._on_ignored = on_ignored or _warn
         headers = {"User-Agent": "clorp-client", "Accept": "application/json"}
         if api_key:
             if not (api_key.isascii() and api_key.isprintable()):
@@ -512,9 +521,9 @@ class Client:
 
         Args:
             method: of HTTP.
-            path: from `/api` on.
+            path: from `/api` on, perhaps with a query string.
             body: sent as JSON.
-            query: parameters; those that are None are left out.
+            query: parameters, added to those of the path; those that are None are left out.
             idempotency_key: of a POST, where it should outlive this process; else a new one.
         """
         method = method.upper()
@@ -523,7 +532,8 @@ class Client:
             headers["Idempotency-Key"] = idempotency_key or str(uuid4())
         # A POST without a key of a user is not replayed by the server, so it is not safe to repeat.
         safe = method in ("GET", "HEAD") or (method == "POST" and self.has_key)
-        answer = self._send(method, path, safe=safe, json=body, params=_given(query or {}), headers=headers)
+        url = httpx2.URL(path).copy_merge_params(_given(query or {}))
+        answer = self._send(method, str(url), safe=safe, json=body, headers=headers)
         return _document(answer) if "json" in answer.headers.get("Content-Type", "json") else answer.text
 
     def _get(self, path: str, **query: Any) -> Any:
@@ -564,6 +574,8 @@ class Client:
                 again, pause = safe or isinstance(error, _NOT_SENT), _backoff(attempt)
             else:
                 if answer.is_success or answer.status_code == 304:
+                    if ignored := answer.headers.get("Clorp-Ignored"):
+                        self._on_ignored(ignored)
                     return answer
                 failure = _refusal(answer)
                 again, pause = _passes(failure, safe), failure.retry_after or _backoff(attempt)
@@ -638,6 +650,10 @@ def _document(answer: httpx2.Response) -> Any:
 def _draft(prompt: str, terms: Terms) -> Json:
     named = {"envVars" if name == "env_vars" else name: value for name, value in terms.items()}
     return {"prompt": prompt, **_given(named)}
+
+
+def _warn(names: str) -> None:
+    warnings.warn(f"The server ignored {names}: no fields of this call.", IgnoredFields, stacklevel=5)
 
 
 def _given(values: Json) -> Json:

@@ -16,6 +16,7 @@ from flask import Flask, Response, g, request
 from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from models import validation
 from models.errors import Invalid
 from web.near_miss import near_miss
 
@@ -133,7 +134,10 @@ def _meaning(document: dict[str, Any], raw: bytes) -> bytes:
 
 
 def _require_known(sentence: str, given: Collection[str], model: type[BaseModel]) -> None:
-    """Refuse near misses of the model's names, and note the other names that it does not know."""
+    """Refuse near misses of the model's names, and note the other names that it does not know.
+
+    Where the name that was probably meant is given as well, a near miss is no miss.
+    """
     if model.model_config.get("extra") == "allow":
         return
     if len(given) > FIELDS_MAX:
@@ -144,7 +148,7 @@ def _require_known(sentence: str, given: Collection[str], model: type[BaseModel]
     errors = [
         {"field": name, "message": f"is no field here; did you mean {near}?"}
         for name, near in meant.items()
-        if near
+        if near and near not in given
     ]
     if errors:
         _raise(sentence, errors)
@@ -172,11 +176,18 @@ def _name_ignored(response: Response) -> Response:
 
 def _refuse(sentence: str, error: ValidationError) -> NoReturn:
     messages: dict[str, str] = {}
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+    for problem in error.errors(include_input=False, include_url=False):
         # Below a field stands what the client chose, such as the names of envVars: never repeated.
         name = str(problem["loc"][0]) if problem["loc"] else "body"
-        messages.setdefault(name, problem["msg"].removeprefix("Value error, "))
+        messages.setdefault(name, _place(problem["loc"]) + validation.message(problem))
     _raise(sentence, [{"field": name, "message": message} for name, message in messages.items()])
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return which part of a field is meant, where it is a part."""
+    if len(loc) < 2:
+        return ""
+    return f"number {loc[1] + 1} " if isinstance(loc[1], int) else "one value in it "
 
 
 def _raise(sentence: str, errors: Iterable[dict[str, str]]) -> NoReturn:

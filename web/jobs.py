@@ -21,6 +21,7 @@ from models.errors import (
     NotCancellable,
     NotDecided,
     NotFound,
+    OtherAgent,
     OwnDrop,
     RevisionCooldown,
     SendersOnly,
@@ -66,7 +67,7 @@ class JobsQuery(CursorQuery):
 @jobs.post(
     "/run",
     shapes.Estimate,
-    also={201: shapes.Job},
+    also={201: shapes.PostedJob},
     body=RunBody,
     scope="spend",
     refuses=[InsufficientBalance, UnknownFile, TooManyPending],
@@ -81,8 +82,9 @@ def run(session: Session, body: RunBody) -> Reply | Response:
         return Reply(shapes.Estimate.of(market.estimate(session, caller(), body)))
     posted = market.post(session, caller(), body)
     if posted.shortfall:
-        return problem(402, posted.shortfall.code, str(posted.shortfall), **posted.shortfall.details)
-    return Reply(shapes.Job.of(views.job(session, caller(), posted.drop.id)), 201)
+        details = {**posted.shortfall.details, "warnings": posted.terms.warnings}
+        return problem(402, posted.shortfall.code, str(posted.shortfall), **details)
+    return Reply(shapes.PostedJob.posted(views.job(session, caller(), posted.drop.id), posted.terms), 201)
 
 
 @jobs.post(
@@ -145,7 +147,7 @@ def release(session: Session, job_id: UUID) -> shapes.Released:
     scope="work",
     refuses=[
         NotFound, OwnDrop, AgentNotYours, UnknownFile, WindowClosed, CancellationRequested, ArenaFull,
-        RevisionCooldown,
+        RevisionCooldown, OtherAgent,
     ],
 )  # fmt: skip
 def submit(session: Session, body: Entry, job_id: UUID) -> shapes.Submitted:

@@ -324,7 +324,7 @@ def test_a_result_that_is_none_is_named(clorp, folder, tmp_path, field, value):
     clorp(*command, "--limit", 1)
     heading, row, *rest = map(json.loads, out.read_text().splitlines())
     written(out, heading, row | {field: value}, *rest)
-    assert f"{out}, line 2: no result ({field}: Input should be" in said(clorp(*command), 1)
+    assert f"{out}, line 2: no result ({field}: must be" in said(clorp(*command), 1)
 
 
 def test_a_result_that_is_nested_too_deep_is_none(clorp, folder, tmp_path):
@@ -354,20 +354,14 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
 WRONG = {
     "no JSON": "{",
     "no JSON object": "[]",
-    "pack: Input should be": json.dumps(rated(1, 1, 2, 3) | {"pack": "poem"}),
-    "submissions.0.score: Input should be": json.dumps(rated(1, 1, 2, 3)).replace(
-        '"score": 1', '"score": "1"'
-    ),
-    "submissions.0.text: Input should be": json.dumps(rated(1, 1, 2, 3, texts=[None, "a", "b"])),  # type: ignore[list-item]
-    "submissions.0.text: Value error, must be valid Unicode": json.dumps(
-        rated(1, 1, 2, 3, texts=["\ud800", "a", "b"])
-    ),
-    "submissions.0.score: Input should be a finite": json.dumps(rated(1, float("nan"), 2, 3)),
-    "submissions: Value error, all scores are equal": json.dumps(rated(1, 2, 2, 2)),
-    "submissions: List should have at most 50": json.dumps(
-        rated(1, *range(51), texts=[str(n) for n in range(51)])
-    ),
-    "submissions: List should have at least 2": json.dumps(rated(1, 2, texts=["a"])),
+    "pack: must be": json.dumps(rated(1, 1, 2, 3) | {"pack": "poem"}),
+    "submissions.0.score: must be": json.dumps(rated(1, 1, 2, 3)).replace('"score": 1', '"score": "1"'),
+    "submissions.0.text: must be": json.dumps(rated(1, 1, 2, 3, texts=[None, "a", "b"])),  # type: ignore[list-item]
+    "submissions.0.text: must be valid Unicode": json.dumps(rated(1, 1, 2, 3, texts=["\ud800", "a", "b"])),
+    "submissions.0.score: must be a finite": json.dumps(rated(1, float("nan"), 2, 3)),
+    "submissions: all scores are equal": json.dumps(rated(1, 2, 2, 2)),
+    "submissions: must have at most 50": json.dumps(rated(1, *range(51), texts=[str(n) for n in range(51)])),
+    "submissions: must have at least 2": json.dumps(rated(1, 2, texts=["a"])),
     "the id 'list-0' stands in line 1, too": json.dumps(rated(0, 1, 2, 3)),
 }
 

@@ -162,19 +162,27 @@ def test_names_from_before_an_agent_competed_are_free():
     person(name="quill")
 
 
-def test_a_name_that_another_agent_has_now_is_not_freed():
-    """The only claim of an agent may go to another agent; it never competed then."""
-    who = person(name="ada")
-    first, third = make(who, "quill"), make(who, "third")
+def test_an_agent_whose_only_claim_went_to_another_one_has_competed():
+    """All have seen its name in the slot."""
+    who, other = person(name="ada"), person()
+    first, second = make(who, "quill"), make(who, "second")
     job_id = compete(who, first)
+    submit(who, job_id, agent_id=second)
     rename(who, first, "pen")
     heir = make(who, "quill")
-    submit(who, job_id, agent_id=third)
-    rename(who, first, "ink")
     delete(who, first)
-    assert held(who) == ["ada", "quill", "third"]
     delete(who, heir)
+    assert held(who) == ["ada", "pen", "quill", "second"]
+    with pytest.raises(AgentNameTaken):
+        make(other, "quill")
     assert violations() == []
+
+
+def test_that_an_agent_competed_is_never_taken_back():
+    who = person(name="ada")
+    agent = make(who, "quill")
+    release(compete(who, agent))
+    assert refusal("UPDATE agents SET competed = false WHERE id = :agent", agent=agent) == "agents_competed"
 
 
 def test_a_users_own_name_stays_theirs():

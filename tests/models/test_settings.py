@@ -66,13 +66,13 @@ def test_settings_do_not_change_underway():
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("CLORP_MAX_CLAIMS", "five", "CLORP_MAX_CLAIMS: Input should be a valid integer"),
+        ("CLORP_MAX_CLAIMS", "five", "CLORP_MAX_CLAIMS: must be a whole number"),
         ("CLORP_DATABASE_URL", "nonsense", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
         ("CLORP_DATABASE_URL", "mysql://u:s3cret@y/z", "CLORP_DATABASE_URL: no address of a PostgreSQL"),
         ("CLORP_REDIS_URL", "nonsense", "CLORP_REDIS_URL: no address of a Redis or Valkey"),
         ("CLORP_CRASH_AT", "paying:", "CLORP_CRASH_AT: has to be one of funded, answer,"),
         ("CLORP_CRASH_AT", "paying:x", "CLORP_CRASH_AT: has to be one of funded, answer,"),
-        ("CLORP_UPLOADS", "ftp://s3cret", "CLORP_UPLOADS: String should match"),
+        ("CLORP_UPLOADS", "ftp://s3cret", "CLORP_UPLOADS: must match"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_in_one_line(monkeypatch, name, value, told):

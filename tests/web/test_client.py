@@ -374,6 +374,25 @@ def test_every_call_is_as_the_contract_has_it(call: Callable[[Client], Any], lin
     assert ("Idempotency-Key" in request.headers) == (request.method == "POST")
 
 
+def test_a_query_of_the_path_is_kept(url):
+    with Client(url) as client:
+        with pytest.raises(api.BadRequest) as caught:
+            client.api("GET", "/api/board?limit=abc")
+        assert caught.value.details["errors"][0]["field"] == "limit"
+        assert client.api("GET", "/api/board?limit=7&offset=1", query={"sort": "price"})["limit"] == 7
+
+
+def test_what_the_server_ignores_is_said(url):
+    heard: list[str] = []
+    ada = person(1000)
+    with Client(url, ada.key, on_ignored=heard.append) as client:
+        client.run({"prompt": "Hi", "colour": "red", "tone": "dry"})
+    assert heard == ["colour, tone"]
+    with Client(url, ada.key) as client, pytest.warns(api.IgnoredFields, match="colour") as warned:
+        client.run({"prompt": "Hi", "colour": "red"})
+    assert warned[0].filename == __file__
+
+
 def test_text_is_given_as_text():
     assert _fake(lambda _: httpx2.Response(200, text="# clorp")).api("GET", "/llms.txt") == "# clorp"
 

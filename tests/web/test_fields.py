@@ -43,10 +43,29 @@ OF_BOARD = ("pack", "min_price_cents", "max_price_cents", "sort", "wait", "limit
         ("time_limit", "time_limit_seconds"),
         ("timeLimitSeconds", "time_limit_seconds"),
         ("time", "time_limit_seconds"),
+        ("time_limit_s", "time_limit_seconds"),
+        ("time_limit_minutes", "time_limit_seconds"),
+        ("timelimit", "time_limit_seconds"),
+        ("timeLimitMs", "time_limit_seconds"),
+        ("price_usd", "price_cents"),
+        ("priceUSD", "price_cents"),
+        ("max_price", "price_cents"),
+        ("pricing", "price_cents"),
+        ("bounty_cents", "price_cents"),
+        ("gradeMinimum", "min_grade"),
+        ("least_grade", "min_grade"),
+        ("envs", "envVars"),
+        ("environment", "envVars"),
+        ("files", "attachments"),
+        ("fileIds", "attachments"),
         ("promt", "prompt"),
+        ("Prompts", "prompt"),
+        ("prompt_id", None),
+        ("confirmed_at", None),
         ("confirm", "confirmed"),
         ("attachment", "attachments"),
         ("title", None),
+        ("created_at", None),
         ("id", None),
         ("model", None),
         ("fee_cents", None),
@@ -91,6 +110,17 @@ def test_terms_that_were_meant_are_not_passed_over(api, terms):
     assert balance(sender) == 1_000
 
 
+def test_what_was_meant_is_not_missing_where_it_is_given_as_well(api):
+    """A drop may be posted again from the row of an old one."""
+    sender = person(1_000)
+    old = ok(api.get(sender, f"/api/jobs/{post(sender, price_cents=200)}"))
+    row = ok(api.post(sender, RUN, **old, confirmed=True), 201)
+    assert [row[name] for name in ("prompt", "price_cents", "min_grade")] == ["Name three rivers.", 200, None]
+    answer = api.post(sender, RUN, prompt="x", price_cents=60, price=70)
+    assert ok(answer)["estimated_price_cents"] == 60
+    assert answer.headers["Clorp-Ignored"] == "price"
+
+
 def test_every_route_with_fields_refuses_a_near_miss(api):
     sender, worker = person(1_000), person()
     job_id = post(sender)
@@ -101,6 +131,7 @@ def test_every_route_with_fields_refuses_a_near_miss(api):
         (worker, f"/api/jobs/{job_id}/submit", {"text": "Rhine", "file": []}, "files"),
         (worker, "/api/agents", {"name": "quill", "avatar": None}, "avatar_url"),
         (sender, "/api/keys", {"name": "ci", "scope": ["read"]}, "scopes"),
+        (sender, "/api/keys", {"name": "ci", "permissions": ["read"]}, "scopes"),
         (sender, "/api/wallet/topup", {"amount": 500}, "amount_cents"),
         (None, "/api/users", {"names": "x"}, "name"),
     ]:

@@ -96,6 +96,24 @@ def test_an_operator_may_lower_the_longest_window(api, settle):
     assert answer["estimated_time_limit_seconds"] == 600
 
 
+def test_what_a_client_that_confirms_at_once_has_to_know_stands_in_the_answer(api):
+    terms = {"prompt": "Hi", "price_cents": 1, "time_limit_seconds": 9999}
+    estimate = ok(api.post(person(), RUN, **terms))
+    assert len(estimate["warnings"]) == 3
+    row = ok(api.post(person(50), RUN, **terms, confirmed=True), 201)
+    for field in ("price_clamped", "time_limit_clamped", "warnings"):
+        assert row[field] == estimate[field]
+    row = ok(api.post(person(100), RUN, prompt="Hi", min_grade="D", confirmed=True), 201)
+    assert (row["price_clamped"], row["time_limit_clamped"], row["warnings"]) == (False, False, [])
+    problem = refused(api.post(person(49), RUN, **terms, confirmed=True), 402, "insufficient_balance")
+    assert (problem["required"], problem["warnings"]) == (50, estimate["warnings"])
+
+
+def test_a_min_grade_that_every_entry_has_is_none(api):
+    assert ok(api.post(person(), RUN, prompt="Hi", min_grade="F"))["warnings"] == [NO_MIN_GRADE]
+    assert ok(api.post(person(), RUN, prompt="Hi", min_grade="D"))["warnings"] == []
+
+
 def test_a_drop_is_clamped_like_its_estimate(api):
     row = ok(api.post(person(50), RUN, prompt="Hi", price_cents=1, time_limit_seconds=1, confirmed=True), 201)
     assert (row["price_cents"], row["time_limit_seconds"]) == (50, 30)
@@ -135,7 +153,7 @@ def test_the_title_is_the_first_line_up_to_80_characters(api):
 def test_a_confirmed_drop_is_open_and_paid(api):
     sender = person(500)
     row = ok(api.post(sender, RUN, prompt="Hi\nthere", pack="scout", min_grade="B", confirmed=True), 201)
-    assert row.keys() == JOB_KEYS | {"envVars"}
+    assert row.keys() == JOB_KEYS | {"envVars", "price_clamped", "time_limit_clamped", "warnings"}
     assert balance(sender) == 300
     told = {
         "status": "open",
@@ -153,6 +171,9 @@ def test_a_confirmed_drop_is_open_and_paid(api):
         "min_grade": "B",
         "attachments": [],
         "envVars": {},
+        "price_clamped": False,
+        "time_limit_clamped": False,
+        "warnings": [],
     }
     assert {key: row[key] for key in told} == told
     times = {"opened_at", "window_closes_at", "created_at", "updated_at"}

@@ -107,6 +107,18 @@ def test_somebody_elses_agent_is_refused(api):
         refused(hand_in(api, competitor, job_id, agentId="me"), 400, "invalid_request")
 
 
+def test_a_revision_competes_as_the_same_agent(api):
+    competitor, job_id = person(), post(person(100))
+    second = second_agent(competitor)
+    entry = ok(hand_in(api, competitor, job_id, "first", agentId=second))["submission"]
+    let_time_pass(job_id, 10)
+    with unchanged():
+        for text in ("first", "second"):
+            answer = hand_in(api, competitor, job_id, text, agentId=default_agent(competitor))
+            assert refused(answer, 409, "other_agent")["agent_id"] == str(second) == entry["agent_id"]
+    assert ok(hand_in(api, competitor, job_id, "second", agentId=second))["submission"]["revision"] == 2
+
+
 def test_the_last_revision_counts(api):
     competitor, job_id = person(), post(person(100))
     first = ok(hand_in(api, competitor, job_id, "first"))["submission"]

@@ -3,7 +3,7 @@
 Every model is also what OpenAPI says of an answer. What does not apply yet is null, never missing.
 """
 
-from web.shapes.drops import Board, BoardDrop, Estimate, Feed, FeedDrop, Job, PublicDrop
+from web.shapes.drops import Board, BoardDrop, Estimate, Feed, FeedDrop, Job, PostedJob, PublicDrop
 from web.shapes.entries import Claim, Mine, Ranking, Released, Standing, Submission, Submissions, Submitted
 from web.shapes.market import Home, Leaderboard, LeaderboardAgent, LiveClaim, Stats
 from web.shapes.money import Audit, AutoTopup, LedgerEntry, Payment, Received, Trust, Wallet
@@ -49,6 +49,7 @@ __all__ = [
     "Mine",
     "NewKey",
     "Payment",
+    "PostedJob",
     "Profile",
     "PublicAgent",
     "PublicDrop",

@@ -143,6 +143,24 @@ class Job(BaseModel):
         )
 
 
+class PostedJob(Job):
+    """A drop that was posted just now, and how its terms differ from those that were sent."""
+
+    price_clamped: bool = Field(description="Whether the price was out of range and brought into it.")
+    time_limit_clamped: bool = Field(description="Whether the time was out of range and brought into it.")
+    warnings: list[str] = Field(description="As in the estimate, a sentence each.", examples=[[NO_MIN_GRADE]])
+
+    @classmethod
+    def posted(cls, view: JobView, terms: Terms) -> Self:
+        """Of a drop on these terms."""
+        return cls(
+            **Job.of(view).model_dump(exclude_unset=True),
+            price_clamped=terms.price_clamped,
+            time_limit_clamped=terms.time_limit_clamped,
+            warnings=terms.warnings,
+        )
+
+
 class BoardDrop(BaseModel):
     """A drop on the board: all that is needed to decide whether to claim it."""
 

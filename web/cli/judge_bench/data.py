@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from models import validation
 from models.packs import Pack
 from models.texts import Storable
 
@@ -178,4 +179,4 @@ def _validated(path: Path, rows: list[tuple[int, dict[str, Any]]], kind: type[Li
 def _first(error: ValidationError) -> str:
     wrong = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in wrong["loc"])
-    return f"{where}: {wrong['msg']}"
+    return f"{where}: {validation.message(wrong)}"

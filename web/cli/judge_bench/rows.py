@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from models import validation
+
 
 class OutError(ValueError):
     """A file that cannot take the results of this run, and why."""
@@ -180,5 +182,5 @@ def _row(path: Path, number: int, document: dict[str, Any]) -> Row:
         wrong = ""
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        wrong = f" ({'.'.join(map(str, first['loc']))}: {first['msg']})"
+        wrong = f" ({'.'.join(map(str, first['loc']))}: {validation.message(first)})"
     raise OutError(f"{path}, line {number}: no result{wrong}. Name another file with --out.")
