@@ -43,6 +43,14 @@ class Store(Protocol):
             Unavailable: it cannot be read.
         """
 
+    def start(self, key: UUID, most: int) -> bytes:
+        """The first `most` bytes, at least one, of what was put there; all of it where it has fewer.
+
+        Raises:
+            FileLost: there is nothing.
+            Unavailable: it cannot be read.
+        """
+
     def delete(self, key: UUID) -> None:
         """Forget it; nothing happens where there is nothing.
 
@@ -89,6 +97,11 @@ class LocalStore:
         """The file's bytes."""
         with self._working():
             return self._path(key).read_bytes()
+
+    def start(self, key: UUID, most: int) -> bytes:
+        """The first of the file's bytes."""
+        with self._working(), self._path(key).open("rb") as file:
+            return file.read(most)
 
     def delete(self, key: UUID) -> None:
         """Remove the file, and what a crash left beside it."""
@@ -162,6 +175,13 @@ class S3Store:
             import obstore
 
             return bytes(obstore.get(self.bucket, str(key)).bytes())
+
+    def start(self, key: UUID, most: int) -> bytes:
+        """The first of the object's bytes."""
+        with _speaking_to_bucket():
+            import obstore
+
+            return bytes(obstore.get_range(self.bucket, str(key), start=0, length=most))
 
     def delete(self, key: UUID) -> None:
         """S3 itself does not mind a missing object; other stores do."""

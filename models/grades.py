@@ -19,13 +19,6 @@ Grade = Literal["S", "A", "B", "C", "D", "F"]
 GRADES: tuple[Grade, ...] = get_args(Grade)  # best first
 
 
-# Types of files that are read as text, beside `text/…`: the last one is what a client sends that knows none.
-_TEXTS = frozenset(
-    f"application/{kind}"
-    for kind in "json xml yaml x-yaml toml sql javascript typescript x-sh x-python octet-stream".split()
-)
-
-
 @dataclass(frozen=True)
 class Attached:
     """A file of an entry. `text`: its content; None where it is no text, is lost, or was not read."""
@@ -34,11 +27,6 @@ class Attached:
     content_type: str
     size: int
     text: str | None = None
-
-    @property
-    def may_be_text(self) -> bool:
-        """Whether the file is to be read: its type is one of text, or says nothing."""
-        return self.content_type.startswith("text/") or self.content_type in _TEXTS
 
 
 @dataclass(frozen=True)

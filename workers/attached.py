@@ -15,6 +15,7 @@ from models.schema import Upload
 from models.settlement import Assignment
 from models.texts import judged
 from workers.judge.answering import READ_CHARACTERS
+from workers.judge.decoding import START_BYTES, decoded
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def read(uploads: Sequence[Upload], patient: bool = True) -> tuple[Attached, ...
     found, left = [], READ_MAX
     for upload in uploads:
         file = Attached(upload.name, upload.content_type, upload.size)
-        if left and file.may_be_text and (text := _text(upload, patient)):
+        if left and (text := _text(upload, patient)):
             file = replace(file, text=text[:left])
             left -= len(text[:left])
         found.append(file)
@@ -56,14 +57,13 @@ def read(uploads: Sequence[Upload], patient: bool = True) -> tuple[Attached, ...
 
 
 def _text(upload: Upload, patient: bool) -> str | None:
-    """Return what the file says; None where it is no text, or is lost."""
+    """Return what the beginning of the file says; None where it is no text, or is lost."""
     try:
-        text = files.chosen().read(upload.id).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
+        content = files.chosen().start(upload.id, START_BYTES)
     except Unavailable as error:
         if patient and not isinstance(error, FileLost):
             raise
         logger.warning("the judge goes without upload %s: %s", upload.id, error.code)
         return None
-    return None if "\0" in text else judged(text)
+    text = decoded(content, upload.size)
+    return None if text is None else judged(text)

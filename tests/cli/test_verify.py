@@ -4,9 +4,11 @@ import json
 import unicodedata
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from models import files as store
 from tests.payloads import png
 from tests.scripted import models
 from tests.support import Person, bring, drive, people, person, post, submit
@@ -127,12 +129,14 @@ def test_files_are_in_the_input_and_what_the_judge_read_of_them_is_not_here(by, 
 
 
 PICTURE = ("chart.png", "image/png")
+DISGUISES = [PICTURE, ("notes.md", "text/markdown"), ("main.rs", "application/rls-services+xml")]
 
 
-def test_files_that_are_no_text_leave_nothing_of_a_local_verdict_open(by):
+@pytest.mark.parametrize("disguise", DISGUISES, ids=str)
+def test_files_that_are_no_text_leave_nothing_of_a_local_verdict_open(by, disguise):
     sender, worker, other = person(100), person(), person()
     job_id = post(sender)
-    key = bring(worker, png(70_000), *PICTURE)
+    key = bring(worker, png(70_000), *disguise)
     submit(worker, job_id, "1. Rhine\n2. Danube\n3. Volga", files=[key])
     submit(other, job_id, "1. Nile\n2. Po\n3. Don")
     end_window(job_id)
@@ -157,13 +161,17 @@ def test_files_that_are_no_text_leave_nothing_of_a_model_s_verdict_open_but_what
     assert unknown(document) == {"needs the model agrees"}
 
 
-def test_files_of_text_leave_open_what_the_local_judge_made_of_them(by):
+@pytest.mark.parametrize("disguise", [*DISGUISES, None], ids=str)
+def test_files_of_text_leave_open_what_the_local_judge_made_of_them(by, disguise):
     sender, worker = person(100), person()
     job_id = post(sender)
-    submit(worker, job_id, "Attached.", files=[bring(worker, b"1. Rhine\n2. Danube\n3. Volga")])
+    key = bring(worker, b"1. Rhine\n2. Danube\n3. Volga", *disguise or ())
+    submit(worker, job_id, "Attached.", files=[key])
     submit(person(), job_id, "1. Nile\n2. Po\n3. Don")
     end_window(job_id)
     assert drive(job_id) == "verified"
+    if not disguise:
+        store.chosen().delete(UUID(key))  # what it was nobody can tell any more
     document = told(by(sender, "verify", job_id, "--json"))
     assert (document["sound"], document["differs"]) == (True, 0)
     results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}

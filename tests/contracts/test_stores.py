@@ -17,7 +17,7 @@ from models.errors import FileLost, Unavailable
 from models.files import LocalStore, S3Store, Store
 from models.ids import uuid7
 from tests.buckets import bucket
-from tests.payloads import KINDS, SIZES, random_bytes
+from tests.payloads import KIB, KINDS, SIZES, random_bytes
 
 SOON = datetime.now(UTC) + timedelta(days=1)
 ALL: dict[str, Callable[[Path, pytest.MonkeyPatch], Store]] = {
@@ -51,9 +51,19 @@ def test_what_was_put_again_is_the_last(store: Store):
     assert store.read(key) == b"second"
 
 
+def test_no_more_is_read_than_the_beginning_that_is_wanted(store: Store):
+    for size in SIZES:
+        key, content = uuid7(), random_bytes(size, size)
+        store.put(key, content)
+        for most in (1, size - 1, size, size + 1, 64 * KIB):
+            assert most < 1 or store.start(key, most) == content[:most]
+
+
 def test_what_was_never_put_is_lost(store: Store):
     with pytest.raises(FileLost):
         store.read(uuid7())
+    with pytest.raises(FileLost):
+        store.start(uuid7(), 10)
 
 
 def test_what_was_deleted_is_gone_and_may_be_deleted_again(store: Store):

@@ -1,8 +1,14 @@
 """What a judge reads of an entry's files, and how it enters the hash of what went in."""
 
+import gzip
+import io
+import struct
+import zipfile
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models import db, files, settlement
 from models.errors import Unavailable
@@ -10,10 +16,13 @@ from models.grades import Attached, Candidate
 from models.settings import settings
 from models.settlement import Assignment
 from models.states import Status
+from models.texts import storable
 from tests.models.stages import drop_in, sql
-from tests.payloads import crlf_text, png, random_bytes, unicode_text, zip_archive
+from tests.payloads import KINDS, SCRIPTS, crlf_text, random_bytes, unicode_text
+from tests.payloads import text as prose
 from tests.support import bring, close, let_time_pass, person, status, submit
 from workers import attached, tasks
+from workers.judge.decoding import START_BYTES, decoded
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -65,32 +74,83 @@ def test_an_entry_of_files_alone_begins_with_the_first():
     assert read(judged((b"Rhine", "a.md", "text/markdown"), text="")).whole.startswith("[a.md")
 
 
-@pytest.mark.parametrize(
-    ("content", "content_type"),
-    [
-        (png(300), "image/png"), (b"\xff\xfe", "text/plain"), (b"a\0b", "text/plain"),
-        (zip_archive(300), "a/zip"), (random_bytes(300), "application/octet-stream"), (b"Rhine", "image/png"),
-    ],
-)  # fmt: skip
-def test_what_is_no_text_is_told_by_name_type_and_size(content: bytes, content_type: str):
-    candidate = read(judged((content, "x", content_type)))
-    assert candidate.files == (Attached("x", content_type, len(content)),)
-    assert candidate.whole == f"My answer.\n\n[x, {content_type}, {len(content)} bytes]"
+TYPES = [
+    "text/plain", "text/x-rust", "application/json", "application/octet-stream", "application/ld+json",
+    "application/rls-services+xml", "application/vnd.dart", "image/svg+xml", "application/rtf", "image/png",
+    "video/mp2t", "application/zip",
+]  # fmt: skip
+BINARY = {
+    **{kind: KINDS[kind].make for kind in ("random bytes", "PNG", "zip", "PDF")},
+    "gzip": lambda size, seed: gzip.compress(random_bytes(size, seed), mtime=0),
+    "text in a zip": lambda size, seed: zipped_text(unicode_text(size, seed)),
+    "UTF-16 mark and noise": lambda size, seed: b"\xff\xfe" + random_bytes(size, seed),
+    "text and NUL": lambda size, seed: unicode_text(size, seed).replace(b" ", b"\0", 1),
+    "PCM": lambda size, seed: b"".join(struct.pack("<h", n % 251 - 125) for n in range(size)),
+}
+ENCODED = {
+    **{name: (SCRIPTS["Latin"], name) for name in ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252")},
+    "big-endian": ("\ufeff" + SCRIPTS["Greek"], "utf-16-be"),
+    "ASCII": ("The Rhine,\r\nthe Danube\tand\x0cthe Volga.", "ascii"),
+    "quotes of Windows": ("The “longest” river – it’s the Volga.", "cp1252"),
+    "one accent": ("Rhône", "cp1252"),
+    "code": ("# Größe\ndef f(x):\n    return 'ü' + x\n", "cp1252"),
+    "Cyrillic": (SCRIPTS["Cyrillic"], "cp1251"), "Greek": (SCRIPTS["Greek"], "iso-8859-7"),
+    "Japanese": (SCRIPTS["Japanese"], "shift_jis"), "Chinese": (SCRIPTS["Chinese"], "gb18030"),
+    "Korean": (SCRIPTS["Korean"], "euc_kr"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    ["text/plain", "text/x-rust", "application/json", "application/yaml", "application/octet-stream"],
-)
-def test_text_is_text_where_its_type_allows_it(content_type: str):
+def zipped_text(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("answer.md", content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", BINARY)
+def test_what_is_no_text_is_told_by_name_type_and_size(kind: str):
+    contents = [BINARY[kind](300, 1), BINARY[kind](START_BYTES, 2)]
+    candidate = read(judged(*((content, "x", TYPES[n]) for n, content in enumerate(contents))))
+    assert candidate.files == tuple(
+        Attached("x", TYPES[n], len(content)) for n, content in enumerate(contents)
+    )
+    assert candidate.whole.startswith(f"My answer.\n\n[x, {TYPES[0]}, {len(contents[0])} bytes]\n\n[x")
+
+
+@pytest.mark.parametrize("content_type", TYPES)
+def test_text_is_text_whatever_its_type_says(content_type: str):
     content = unicode_text(1000)
     (file,) = read(judged((content, "x", content_type))).files
     assert file.text == content.decode()
 
 
-def test_a_byte_order_mark_is_no_text():
-    (file,) = read(judged((b"\xef\xbb\xbfRhine", "a", "text/plain"))).files
-    assert file.text == "Rhine"
+@pytest.mark.parametrize("encoded", ENCODED)
+def test_text_is_read_in_whatever_encoding(encoded: str):
+    text, encoding = ENCODED[encoded]
+    (file,) = read(judged((text.encode(encoding), "x", "application/x-tex"))).files
+    assert file.text == text.removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "shift_jis", "gb18030"])
+def test_a_character_cut_at_the_end_of_what_is_read_is_left_out(encoding: str):
+    text = "a" + prose(3 * attached.READ_MAX, "Japanese").replace(" ", "")
+    content = text.encode(encoding)
+    for most in range(100, 110):
+        read_of_it = decoded(content[:most], len(content))
+        assert read_of_it
+        assert text.startswith(read_of_it)
+        assert len(read_of_it.encode(encoding)) > most - 4
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\xef\xbb\xbf", b"\xff\xfe\x00\xd8"])
+def test_a_mark_or_half_a_character_is_no_text(content: bytes):
+    assert not decoded(content, len(content))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_text_or_none(content: bytes):
+    text = decoded(content, len(content))
+    assert text is None or text == storable(text)
 
 
 def test_only_so_much_is_read_of_all_files_together():

@@ -27,20 +27,19 @@ FILES = "the judge has read files of text that hang on the entries, and they are
 
 @dataclass(frozen=True)
 class Known:
-    """An entry that the reader may read: its text and the API's rows of its files."""
+    """An entry that the reader may read: its text and the API's rows of its files.
+
+    `with_texts`: some of its files are text, which the judge may have read and which is not here.
+    """
 
     text: str
     files: Sequence[Json] = ()
+    with_texts: bool = False
 
     @property
     def attached(self) -> tuple[Attached, ...]:
         """The files as a judge sees those that are no text."""
         return tuple(Attached(file["name"], file["content_type"], file["size"]) for file in self.files)
-
-    @property
-    def with_texts(self) -> bool:
-        """Whether the judge may have read more than is here."""
-        return any(file.may_be_text for file in self.attached)
 
 
 def verify(receipt: Json, job: Json, known: Mapping[str, Known]) -> list[Finding]:

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +13,8 @@ import click
 from web.cli.client.command import OTHER, Answer, Command, connect, show
 from web.cli.client.texts import clean
 from web.cli.client.values import ID
-from web.client import Client, Forbidden, Json, NotFound
+from web.client import Client, Forbidden, Json, NotFound, Unavailable
+from workers.judge.decoding import START_BYTES, decoded
 from workers.judge.findings import Finding, Result
 from workers.judge.verify import Known
 from workers.judge.verify import verify as worked_out
@@ -32,7 +35,7 @@ def verify(job_id: str) -> None:
     """Work a receipt out anew from the entries; exit 1 where it says something else.
 
     Checks all that needs no model, of what you may read: the sender of a decided drop all entries, a
-    competitor their own and the winner's.
+    competitor their own and the winner's. Downloads their files to see which are text.
     """
     client = connect()
     receipt, job = client.receipt(job_id), client.job(job_id)
@@ -53,9 +56,23 @@ def _readable(client: Client, job: Json) -> dict[str, Known]:
             rows = [client.mine(job["id"])["submission"]]
         if job["winning_submission_id"]:
             rows.append(_winner(job))
-    return {
-        row["id"]: Known(row["output_text"], row["output_attachments"]) for row in rows if not row["sealed"]
-    }
+    return {row["id"]: _known(client, row) for row in rows if not row["sealed"]}
+
+
+def _known(client: Client, row: Json) -> Known:
+    files = row["output_attachments"]
+    return Known(row["output_text"], files, any(_may_be_text(client, file) for file in files))
+
+
+def _may_be_text(client: Client, file: Json) -> bool:
+    """Return whether a judge may have read a file: its bytes say so, and not what it is called."""
+    with TemporaryDirectory() as folder:
+        try:
+            path = client.download(file["key"], Path(folder, "file"))
+        except Unavailable:  # nobody can tell any more
+            return True
+        content = path.read_bytes()
+        return decoded(content[:START_BYTES], len(content)) is not None
 
 
 def _winner(job: Json) -> Json:
