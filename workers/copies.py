@@ -77,7 +77,7 @@ def _prepare(place: Path) -> None:
     if not plain(place):
         raise OSError(errno.EINVAL, 'its name has one of " $ ` \\')
     if not place.exists():
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)  # another process may be as far as we are
         place.chmod(0o755)  # whatever the umask
     _require_safe(place)
     if os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0):
