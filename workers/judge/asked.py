@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from workers.judge import texts
+from workers.judge.code import LANGUAGES
 
 PROMPT_CHARACTERS = 4_000  # what is asked stands at the beginning; the rest is material
 TOPICS_MAX = 16
@@ -45,6 +46,10 @@ _FORMS = {
     ),
 }
 
+_FORM_WORDS = frozenset(texts.stem(word) for word in "array json list markdown object table".split()) | {
+    texts.stem(language) for language in LANGUAGES
+}
+
 
 @dataclass(frozen=True)
 class Number:
@@ -66,6 +71,13 @@ class Ask:
     limit: tuple[int, str] | None  # so many words, characters, sentences or lines
     form: str | None
     briefly: bool
+    question: bool  # then its own words may be the answer
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Stems of what the task is about, without the form it is wanted in."""
+        noun = [texts.stem(self.number.noun)] if self.number else []
+        return frozenset([*self.topics, *noun]) - _FORM_WORDS
 
 
 def ask(prompt: str) -> Ask:
@@ -86,6 +98,7 @@ def ask(prompt: str) -> Ask:
         limit=(int(limit[1]), limit[2]) if limit and int(limit[1]) else None,
         form=next((form for form, pattern in _FORMS.items() if pattern.search(lower)), None),
         briefly=bool(_BRIEFLY.search(lower)),
+        question="?" in task,
     )
 
 

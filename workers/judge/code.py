@@ -15,6 +15,11 @@ _CODE_LINE = re.compile(
 _PYTHON_LINE = re.compile(
     r"^\s{0,40}(?:def \w+\(.*:|class \w+.*:$|import \w+|from \w[\w.]* import )", re.MULTILINE
 )
+_DEFINES = re.compile(
+    r"\b(?:def|class|function|fn|func|fun|sub|struct|interface|module|create|select|insert|void|int|let) "
+    r"|=>|\w\(",
+    re.IGNORECASE,
+)
 _SIGN = re.compile(r"[(){}\[\]=<>|$]")
 _END = re.compile(r"[;{}()\],:]\s*$")
 # What Python would warn of in an entry is none of our log's business. Set once: with threads, filters
@@ -74,6 +79,13 @@ def is_program(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     program = [line for line in lines if _SIGN.search(line) and (_CODE_LINE.match(line) or _END.search(line))]
     return 2 * len(program) >= len(lines) > 0
+
+
+def is_sound(text: str) -> bool:
+    """Return whether a text is a program that defines or calls something and, where it is Python, parses."""
+    pieces = blocks(text) or [Block("", text)]
+    broken = any(parses(block.source) is False for block in pieces if is_python(block))
+    return is_program(text) and bool(_DEFINES.search(text)) and not broken
 
 
 def is_python(block: Block) -> bool:

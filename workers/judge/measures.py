@@ -1,6 +1,7 @@
 """What an entry is measured by: coverage, substance, and the number, length and form asked for."""
 
 import json
+import re
 from typing import NamedTuple
 
 from models.packs import Pack
@@ -14,6 +15,7 @@ ENOUGH_WORDS_BRIEFLY = 15
 WORDS_A_THING = 5  # where a number of things is asked for
 _COVER = 0.5  # of the prompt's words: an answer need not echo the whole question
 _JSON_CHARACTERS = 40_000
+_WORD_OR_FIGURE = re.compile(r"[^\W_]")
 
 
 class Finding(NamedTuple):
@@ -104,7 +106,7 @@ def _is_list(text: str) -> bool:
 
 
 def _is_json_document(text: str) -> bool:
-    return ("{" in text or "[" in text) and _is_json(text)
+    return ("{" in text or "[" in text) and bool(_WORD_OR_FIGURE.search(text)) and _is_json(text)
 
 
 # Forms that no words have by chance, as those of a list, or a number that is JSON.
