@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test live fuzz lint audit lock
+.PHONY: help setup demo up test live fuzz record lint audit lock
 
 help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ live: .venv/live ## Let the judge ask a real, small model, served on this machin
 
 fuzz: .venv/ready ## Hold the API against its own document; ARGS=150 are more examples.
 	.venv/bin/python -m tests.fuzz.api $(or $(ARGS),3)
+
+record: .venv/ready ## Record the terminals that the README shows anew.
+	.venv/bin/python -m tests.recordings
 
 lint: .venv/ready ## Check style and types.
 	.venv/bin/ruff check .

@@ -124,6 +124,12 @@ def refuses(error: DBAPIError) -> bool:
     return _state(error) == _NO_RIGHT
 
 
+def reason(error: Exception) -> str:
+    """Return the first line of what PostgreSQL, or the way to it, said of an error."""
+    words = str(getattr(error, "orig", None) or error).strip()
+    return words.splitlines()[0] if words else type(error).__name__
+
+
 def after_commit(session: Session, call: Callable[[], object]) -> None:
     """Have this called once the transaction is known to have been committed, and never otherwise."""
     session.info.setdefault(_AFTER, []).append(call)

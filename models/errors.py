@@ -18,7 +18,7 @@
     ├── NotFound            missing, or hidden from you: the two look alike
     ├── Conflict            right in itself, too late or at odds with the state
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
-    │   ├── DropEnded, AlreadySubmitted, NotDecided
+    │   ├── DropEnded, AlreadySubmitted, NotDecided, AmbiguousId
     │   ├── NameTaken, AgentNameTaken
     │   ├── AgentIsDefault, AgentBusy, TooManyAgents, TooManyNames
     │   ├── KeyRotated, LastKey, TooManyKeys
@@ -217,6 +217,13 @@ class AlreadySubmitted(Conflict):
 
     code = "already_submitted"
     sentence = "You have handed in an entry here; its slot cannot be given back."
+
+
+class AmbiguousId(Conflict):
+    """The beginning of an id that several things have; `ids` names some of them."""
+
+    code = "ambiguous_id"
+    sentence = "Several ids begin so. Write more of the id."
 
 
 class OtherAgent(Conflict):

@@ -223,7 +223,7 @@ def _speaking_to_bucket() -> Iterator[None]:
         from obstore.exceptions import BaseError
     except ImportError:
         raise Unavailable(
-            "This server keeps uploads in a bucket but lacks obstore; its operator has to install clorp[s3].",
+            "This server keeps uploads in a bucket but lacks the package obstore; tell its operator.",
             retry_after=RETRY_SECONDS,
         ) from None
     try:

@@ -37,12 +37,16 @@ _LATE = text("""
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer, with a sentence for people. `needed`: no drop is settled without it."""
+    """One question and its answer, with a sentence for people. `needed`: no drop is settled without it.
+
+    `reason`: the words of the server that refused. They may name hosts and roles, so `/readyz` has them not.
+    """
 
     name: str
     ok: bool
     detail: str
     needed: bool = True
+    reason: str = ""
 
 
 def checks() -> list[Check]:
@@ -53,8 +57,10 @@ def checks() -> list[Check]:
             return [_answers(), schema, *(_work() if schema.ok else [])]
     except (DBAPIError, PoolTimeout) as error:
         if isinstance(error, DBAPIError) and db.refuses(error):
-            return [Check("database", False, "PostgreSQL answers, and refuses clorp's tables to this role")]
-        return [Check("database", False, f"PostgreSQL does not answer ({type(error).__name__})")]
+            detail = "PostgreSQL answers, and refuses clorp's tables to this role"
+        else:
+            detail = f"PostgreSQL does not answer ({type(error).__name__})"
+        return [Check("database", False, detail, reason=db.reason(error))]
 
 
 @dataclass(frozen=True)

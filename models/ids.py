@@ -13,6 +13,16 @@ def uuid7() -> UUID:
     return UUID(int=value)
 
 
+def between(beginning: str) -> tuple[UUID, UUID] | None:
+    """Return the least and the greatest id that begins so; None where none can."""
+    digits = beginning.replace("-", "")
+    try:
+        least, greatest = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    except ValueError:
+        return None
+    return (least, greatest) if str(least).startswith(beginning) else None
+
+
 def parse(text: str) -> UUID | None:
     """`text` as a UUID, or None where it is not one in its usual form."""
     try:

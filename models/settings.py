@@ -21,7 +21,7 @@ from models import crash, validation
 _SECRETS = Path("/run/secrets")
 _PREFIX = "CLORP_"
 # Of those who speak to a server, and of the tests; no settings of a server.
-_OTHERS = ("CLORP_API_KEY", "CLORP_API_URL", "CLORP_TEST_", "CLORP_FUZZ_")
+_OTHERS = ("CLORP_API_KEY", "CLORP_API_URL", "CLORP_PROFILE", "CLORP_TEST_", "CLORP_FUZZ_")
 
 
 def _default_data() -> Path:

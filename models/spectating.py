@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, defer
 
-from models import attachments, db, panel
-from models.errors import NotFound
+from models import attachments, db, ids, panel
+from models.errors import AmbiguousId, NotFound
 from models.schema import Agent, Ballot, Claim, Drop, Submission, Upload
 from models.states import OPENED, Status
 
+CANDIDATES_MAX = 5  # ids that an ambiguous beginning is answered with
 WITHHELD = "Withheld, for it quotes an entry."
 
 
@@ -70,6 +71,25 @@ class Spectacle:
 def public_rationale(drop: Drop) -> str | None:
     """Return the winner's rationale as the public may read it: one that quotes an entry is withheld."""
     return WITHHELD if drop.rationale_quotes else drop.grade_rationale
+
+
+def find(session: Session, beginning: str) -> UUID:
+    """Return the id of the one drop that was opened and whose id begins so.
+
+    Raises:
+        NotFound: there is none.
+        AmbiguousId: there are several; `ids` names some.
+    """
+    span = ids.between(beginning)
+    if span is None:
+        raise NotFound
+    query = select(Drop.id).where(Drop.id.between(*span), Drop.opened_at.is_not(None))
+    found = list(session.scalars(query.order_by(Drop.id).limit(CANDIDATES_MAX)))
+    if not found:
+        raise NotFound
+    if len(found) > 1:
+        raise AmbiguousId(ids=[str(one) for one in found])
+    return found[0]
 
 
 def spectacle(session: Session, job_id: UUID) -> Spectacle:

@@ -11,6 +11,7 @@ from web.board import board
 from web.docs import docs
 from web.events import events
 from web.home import home
+from web.ids import IdOrBeginning
 from web.jobs import jobs
 from web.keys import keys
 from web.metrics import metrics
@@ -34,6 +35,7 @@ def create_app() -> Flask:
     app = _App("web", static_folder=None)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["MAX_CONTENT_LENGTH"] = inputs.BODY_MAX + 1  # a chunked body is cut off here
+    app.url_map.converters["id_or_beginning"] = IdOrBeginning
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would be HTML, to whatever Host was asked for
     app.json.sort_keys = False  # type: ignore[attr-defined]

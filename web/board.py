@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from models import ratings, spectating, stats, views
-from models.errors import NotFound
+from models.errors import AmbiguousId, NotFound
 from models.packs import Pack
 from models.views import Sort
 from web import lists, shapes
@@ -55,18 +55,20 @@ def joinable(session: Session, query: BoardQuery) -> Reply:
 
 
 @board.get(
-    "/board/<uuid:job_id>",
+    "/board/<id_or_beginning:job_id>",
     shapes.PublicDrop,
     query=WaitQuery,
-    refuses=[NotFound],
+    refuses=[NotFound, AmbiguousId],
     cached={"seconds_left": True},
 )
-def board_drop(session: Session, job_id: UUID) -> shapes.PublicDrop:
+def board_drop(session: Session, job_id: UUID | str) -> shapes.PublicDrop:
     """One drop as everybody may see it, from its opening on; `wait` answers when it changes.
 
-    The whole task, the slots with the agents in them, and once it is decided the ranking.
+    The whole task, the slots with the agents in them, and once it is decided the ranking. The first eight
+    digits of the id or more are enough where only one drop has an id that begins so.
     """
-    return shapes.PublicDrop.of(spectating.spectacle(session, job_id))
+    found = spectating.find(session, job_id) if isinstance(job_id, str) else job_id
+    return shapes.PublicDrop.of(spectating.spectacle(session, found))
 
 
 @board.get("/board/stats", shapes.Stats)

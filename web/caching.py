@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from flask import Response, request
 from werkzeug.datastructures import ETags
@@ -40,7 +41,9 @@ def _seconds() -> int:
 
 def _later(call: Callable[..., Response], arguments: dict[str, Any], seconds: int) -> Response:
     deadline = time.monotonic() + seconds
-    with watch.waiting(arguments.get("job_id"), asked.asker(), asked.left()) as changed:
+    job_id = arguments.get("job_id")
+    known_id = job_id if isinstance(job_id, UUID) else None  # of the beginning of an id any change may be
+    with watch.waiting(known_id, asked.asker(), asked.left()) as changed:
         response = call(**arguments)
         known = request.if_none_match or ETags(weak_etags=[_tag(response)])
         with suppress(watch.HungUp):  # then nobody reads the answer, and any will do

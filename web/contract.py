@@ -186,7 +186,7 @@ def _caller_of(route: Route) -> Callable[..., Response]:
         reply = result if isinstance(result, Reply) else Reply(result)
         status = reply.status or route.status
         dump = partial(adapters[status].dump_json, reply.answer, exclude_unset=True, by_alias=True)
-        data = dump()
+        data = dump() + b"\n"  # a terminal's prompt begins on a line of its own
         response = Response(data, status, Headers(list(reply.headers.items())), mimetype="application/json")
         if route.cached:
             stable = data if route.cached is True else dump(exclude=route.cached)

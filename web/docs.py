@@ -1,5 +1,6 @@
 """The API about itself: OpenAPI, a page for people, and two texts for programs that read."""
 
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -11,8 +12,9 @@ from typing import Any
 from flask import Response, render_template
 from markupsafe import Markup, escape
 
+from models.errors import ArenaFull
 from models.settings import settings
-from web import contract, links, openapi
+from web import contract, errors, links, openapi
 from web.contract import Route, Routes
 from web.openapi import Json
 
@@ -74,8 +76,25 @@ def llms() -> Response:
 
 @docs.get("/skill.md", media_type="text/markdown")
 def skill() -> Response:
-    """How to earn bounties here, for an agent that works by itself."""
-    return _text(render_template("skill.md", base=settings().public_url), "text/markdown")
+    """How to earn bounties here: all that the author of an agent has to read."""
+    rules = settings()
+    text = render_template(
+        "skill.md",
+        base=links.base(),
+        client_sha256=hashlib.sha256(_client()).hexdigest(),
+        signups=rules.signups_per_hour,
+        claim_seconds=rules.claim_ttl_seconds,
+        cooldown=rules.revision_cooldown_seconds,
+        examples=_examples(),
+    )
+    # Where no public address is set the text names the one that was asked, which is not for others.
+    return _text(text, "text/markdown", None if rules.public_url else {"Cache-Control": "no-store"})
+
+
+@docs.get("/client.py", media_type="text/x-python")
+def client() -> Response:
+    """The Python client: one file, whose SHA-256 stands in `/skill.md`."""
+    return _text(_client().decode(), "text/x-python")
 
 
 @docs.blueprint.app_template_filter("prose")
@@ -86,8 +105,23 @@ def prose(text: str) -> Markup:
 
 def _text(text: str, media_type: str, headers: dict[str, str] | None = None) -> Response:
     response = Response(text, mimetype=media_type, headers=headers)
-    response.headers["Cache-Control"] = _KEPT
+    response.headers.setdefault("Cache-Control", _KEPT)
     return response
+
+
+@lru_cache(maxsize=1)
+def _client() -> bytes:
+    return files("web").joinpath("client.py").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def _examples() -> dict[str, str]:
+    """The answers that the text for agents shows, as JSON."""
+    schemas = openapi.document()["components"]["schemas"]
+    shown = {"board": "BoardDrop", "claim": "Claim", "submitted": "Submitted", "problem": "Problem"}
+    values = {name: openapi.example(schemas[model], schemas) for name, model in shown.items()}
+    values["problem"] = errors.document(409, ArenaFull.code, ArenaFull.sentence, values["claim"]["id"])
+    return {name: json.dumps(value, indent=2, ensure_ascii=False) for name, value in values.items()}
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ Counted before anything is parsed. The answer says what is left, in the header f
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, current_app, g
@@ -71,7 +72,18 @@ def _count(item: RateLimitItem | None, who: str) -> None:
     count = tally.hit(item, who)
     g.limit = (item, count)
     if not count.granted:
-        raise RateLimited(retry_after=count.seconds)
+        raise RateLimited(_sentence(item, count), retry_after=count.seconds)
+
+
+def _sentence(item: RateLimitItem, count: Count) -> str | None:
+    """Return the refusal of a limit that newcomers meet, with the way around it; None: the usual one."""
+    if item.namespace != "signups":
+        return None
+    return (
+        f"One address may sign up {item.amount} users an hour: sign up again in "
+        f"{math.ceil(count.seconds / 60)} min. One user can have many agents, and needs no further user for "
+        "them: `clorp agents create NAME`, or POST /api/agents."
+    )
 
 
 def _tell(response: Response) -> Response:

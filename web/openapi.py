@@ -22,7 +22,7 @@ from models.errors import (
     Unauthenticated,
     Unavailable,
 )
-from web import contract, inputs, limits, replay
+from web import contract, ids, inputs, limits, replay
 from web.contract import Route
 from web.errors import status_of
 
@@ -194,6 +194,8 @@ def _path_parameters(route: Route) -> Iterator[Json]:
         schema: Json = {"type": "string"}
         if converter == "uuid":
             schema["format"] = "uuid"
+        elif converter == "id_or_beginning":
+            schema["pattern"] = f"^{ids.PATTERN}$"
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 

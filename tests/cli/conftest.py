@@ -22,7 +22,7 @@ def clorp(monkeypatch: pytest.MonkeyPatch) -> Clorp:
     monkeypatch.setenv("COLUMNS", "300")  # what the tests look for should stand in one line
 
     def run(*args: object) -> Result:
-        return CliRunner().invoke(main, [str(arg) for arg in args])
+        return CliRunner().invoke(main, [str(arg) for arg in args], prog_name="clorp")
 
     return run
 
@@ -71,6 +71,6 @@ def by(clorp: Clorp, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Clorp:
     def run(who: Person | None, *args: object, stdin: str | bytes | None = None) -> Result:
         monkeypatch.setenv("CLORP_API_URL", api_url)
         monkeypatch.setenv("CLORP_API_KEY", who.key if who else "")
-        return CliRunner().invoke(main, [str(arg) for arg in args], input=stdin)
+        return CliRunner().invoke(main, [str(arg) for arg in args], input=stdin, prog_name="clorp")
 
     return run

@@ -136,7 +136,8 @@ def ann() -> Person:
 def test_what_is_no_amount_moves_nothing(clorp, ann, cents):
     with unchanged():
         assert clorp("admin", "credit", "ann", cents).exit_code == 2
-        assert clorp("admin", "user", "bo", "--credit", cents).exit_code == 2
+        if cents != "0":
+            assert clorp("admin", "user", "bo", "--credit", cents).exit_code == 2
 
 
 # Keys ------------------------------------------------------------------------------------------
@@ -177,3 +178,9 @@ def test_there_is_a_limit_on_keys_for_the_operator_too(clorp, ann, monkeypatch):
         result = clorp("admin", "key", "ann")
     assert result.exit_code == 1
     assert "as many keys as allowed" in result.output
+
+
+def test_a_user_may_begin_with_nothing(clorp, database):
+    made = clorp("admin", "user", "bo", "--credit", "0")
+    assert made.exit_code == 0
+    assert "balance  $0.00" in made.stdout

@@ -45,9 +45,10 @@ def test_the_estimate_is_shown_and_costs_nothing(by):
     result = by(ada, "drop", "Name three rivers.", "--price", "$9999", "--estimate")
     assert result.exit_code == 0
     assert "The bounty is $1,000.00: it has to be between $0.50 and $1,000.00." in result.stdout
-    assert "Without min_grade the best entry takes the whole bounty" in result.stdout
+    assert "Without a min_grade above F the best entry takes the whole bounty" in result.stdout
     assert json.loads(by(ada, "drop", "x", "--estimate", "--json").stdout)["needs_confirmation"]
-    assert by(ada, "jobs").stdout.startswith("You have sent no drops.")
+    none = by(ada, "jobs")
+    assert (none.stdout, none.stderr) == ("", 'You have sent no drops. Post one: clorp drop "…"\n')
 
 
 def test_the_estimate_comes_before_the_drop(by):
@@ -87,7 +88,7 @@ def test_calling_off_says_what_becomes_of_the_money(by):
     free, worked_on = post(ada), post(ada)
     claim(person(), worked_on)
     assert by(ada, "cancel", free, "-y").stdout == "Cancelled; $1.00 came back.\n"
-    assert "when those at work on it are done" in by(ada, "cancel", worked_on, "-y").stdout
+    assert "when nobody is at work on it any more" in by(ada, "cancel", worked_on, "-y").stdout
     assert balance(ada) == 100
 
 
@@ -95,7 +96,7 @@ def test_a_slot_can_be_given_back(by):
     bob, job_id = person(), post(person(100))
     claim(bob, job_id)
     assert by(bob, "release", job_id).stdout == "The slot is free again.\n"
-    assert by(bob, "status").stdout.startswith("You are in no drop.")
+    assert by(bob, "status").stderr.startswith("You are in no drop.")
 
 
 def test_the_last_entry_says_that_it_closed_the_window(by, settle):
@@ -210,18 +211,17 @@ def test_a_key_may_do_less_and_can_be_changed_and_ended(by, api_url):
 
 
 def test_the_leaderboard_shows_rank_rating_wins_earnings_and_grades(by):
-    assert by(None, "leaderboard").stdout.startswith("Nobody has a rating yet.")
+    assert by(None, "leaderboard").stderr.startswith("No agent has a rating yet.")
     decided(person(1000), person(0, "quill"), person(0, "[b]forge[/b]"))
     tasks.rate()
     rows = json.loads(by(None, "leaderboard", "--json").stdout)["leaderboard"]
-    head, first, second = by(None, "leaderboard").stdout.splitlines()
-    assert head.split() == ["rank", "agent", "rating", "drops", "wins", "earned", "grades"]
+    first, second = by(None, "leaderboard").stdout.splitlines()
     assert first.split()[:4] == ["1", rows[0]["name"], f"{rows[0]['rating']:.2f}", "1"]
     assert first.split()[4:] == ["1", "$1.00", "1", *rows[0]["grades"]]
     assert second.split()[4:6] == ["0", "$0.00"]
-    rest = by(None, "leaderboard", "--limit", 1, "--offset", 1).stdout.splitlines()[1]
+    rest = by(None, "leaderboard", "--limit", 1, "--offset", 1).stdout
     assert rest.split() == second.split()
-    assert by(None, "leaderboard", "--pack", "cook").stdout.startswith("Nobody")
+    assert by(None, "leaderboard", "--pack", "cook").stderr.startswith("No agent")
     assert by(None, "leaderboard", "--pack", "chess").exit_code == 2
 
 
@@ -292,7 +292,7 @@ def test_a_drop_can_be_read_before_a_slot_is_taken(by):
         shown = by(who, "view", job_id)
         assert shown.exit_code == 0
         assert "One a line." in shown.stdout
-        assert "1. Bob works" in shown.stdout
+        assert "1. Bob is at work" in shown.stdout
     submit(bob, job_id, "Rhine\nDanube\nVolga")
     assert "1. Bob has handed in" in by(eve, "view", job_id).stdout
     let_time_pass(job_id, 400)
@@ -309,7 +309,7 @@ def test_a_drop_can_be_read_before_a_slot_is_taken(by):
 def test_a_late_release_says_that_it_counts(by):
     bob, job_id = person(), post(person(100), time_limit_seconds=3600)
     claim(bob, job_id)
-    assert by(bob, "status").stdout.count("due in") == 1
+    assert "entry due" in by(bob, "status").stdout
     let_time_pass(job_id, 200)
     assert "counts as a no-show" in by(bob, "release", job_id).stdout
     claim(bob, job_id)

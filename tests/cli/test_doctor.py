@@ -98,7 +98,8 @@ def test_the_database_is_down(clorp, unset):
     unset.setenv("CLORP_DATABASE_URL", url)
     wrong = examine(clorp)
     assert "does not answer" in wrong["database"]["detail"]
-    assert "secret" not in wrong["database"]["detail"]
+    assert "Connection refused" in wrong["database"]["reason"]
+    assert "secret" not in str(wrong["database"])
 
 
 @pytest.fixture
@@ -117,6 +118,7 @@ def test_the_role_has_no_rights(clorp, stranger):
     assert wrong.keys() == {"database"}
     assert "does not answer" not in wrong["database"]["detail"]
     assert "role" in wrong["database"]["detail"]
+    assert "permission denied" in wrong["database"]["reason"]
     assert "role has to own the tables" in wrong["database"]["remedy"]
 
 
@@ -133,7 +135,9 @@ def test_redis_is_down(clorp, database, monkeypatch):
     beat()
     wrong = examine(clorp)
     assert wrong.keys() == {"redis"}
-    assert "secret" not in wrong["redis"]["detail"]
+    assert "Connection refused" in wrong["redis"]["reason"]
+    assert "secret" not in str(wrong["redis"])
+    assert wrong["redis"]["reason"] in " ".join(clorp("doctor").output.split())
 
 
 @pytest.fixture
@@ -160,6 +164,24 @@ def test_env_vars_cannot_be_kept(clorp, database, monkeypatch):
     settings.cache_clear()
     beat()
     assert examine(clorp).keys() == {"encryption"}
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
+    with tempfile.TemporaryDirectory(prefix="clorp-doctor-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_the_key_of_a_data_folder_counts_as_it_does_for_up(clorp, database, monkeypatch, data):
+    monkeypatch.setenv("CLORP_ENCRYPTION_KEYS", "")
+    settings.cache_clear()
+    beat()
+    data.chmod(0o711)
+    assert "encryption" in examine(clorp, "--data", data)
+    embedded.encryption_key(data)
+    settings.cache_clear()
+    assert "encryption" not in examine(clorp, "--data", data)
 
 
 @pytest.mark.parametrize(("here", "rail"), [("sandbox", "stripe"), ("stripe", "sandbox")])
@@ -269,13 +291,6 @@ def test_every_check_has_a_remedy():
 
 
 # Without servers in the settings -----------------------------------------------------------------
-
-
-@pytest.fixture
-def data() -> Iterator[Path]:
-    # Not tmp_path: as root PostgreSQL runs as another user, who cannot enter it.
-    with tempfile.TemporaryDirectory(prefix="clorp-doctor-", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def test_no_servers_run(clorp, unset, data):

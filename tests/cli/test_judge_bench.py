@@ -406,7 +406,7 @@ def test_a_judge_without_a_model_is_refused(clorp, folder):
 @pytest.mark.skipif(find_spec("matplotlib") is not None, reason="matplotlib is installed")
 def test_without_the_extra_a_chart_is_refused_before_anything_is_done(clorp, folder, tmp_path):
     command = ["judge-bench", "--data", folder, "--judge", "local", "--out", tmp_path / "out"]
-    assert "pip install 'clorp[bench]'" in said(clorp(*command, "--chart", tmp_path / "x.png"), 2)
+    assert "`make setup` brings it" in said(clorp(*command, "--chart", tmp_path / "x.png"), 2)
     assert not (tmp_path / "out").exists()
 
 

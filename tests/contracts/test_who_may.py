@@ -94,6 +94,7 @@ GET /metrics                               | everybody                    |     
 GET /openapi.json                          | everybody                    |                 |
 GET /docs                                  | everybody                    |                 |
 GET /api/board/<id>                        | everybody                    |                 |
+GET /client.py                             | everybody                    |                 |
 GET /docs.css                              | everybody                    |                 |
 GET /llms.txt                              | everybody                    |                 |
 GET /skill.md                              | everybody                    |                 |

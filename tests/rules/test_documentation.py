@@ -15,7 +15,11 @@ API = [
     for line in README.partition("\n## The API\n")[2].partition("\n## ")[0].splitlines()
     if line.startswith("| `")
 ]
-OF_THE_CLIENT = {"CLORP_API_KEY", "CLORP_API_URL"}  # read by the command alone, beside its credentials
+OF_THE_CLIENT = {
+    "CLORP_API_KEY",
+    "CLORP_API_URL",
+    "CLORP_PROFILE",
+}  # read by the command
 ROWS = [line for line in README.splitlines() if line.startswith("|")]
 
 

@@ -9,7 +9,8 @@ from web.app import create_app
 
 PUBLIC = {
     "GET /api/board",
-    "GET /api/board/<uuid:job_id>",
+    "GET /api/board/<id_or_beginning:job_id>",
+    "GET /client.py",
     "GET /api/board/stats",
     "GET /api/board/stream",
     "GET /api/feed",

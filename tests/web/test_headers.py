@@ -33,6 +33,19 @@ def test_every_answer_has_safe_headers(http, subtests):
             assert "Strict-Transport-Security" not in answer.headers
 
 
+def test_a_json_answer_ends_with_a_newline(http, subtests):
+    """In a terminal the prompt then begins on a line of its own."""
+    auth = person().auth
+    for path in ("/healthz", "/readyz", "/api/board", "/api/jobs", "/api/trust", "/openapi.json", "/nothing"):
+        for headers in ({}, auth):
+            answer = http.get(path, headers=headers)
+            with subtests.test(path):
+                assert "json" in answer.mimetype
+                assert answer.data.endswith(b"}\n") or answer.data == b"[]\n"
+    assert http.put("/api/jobs", headers=auth).data.endswith(b"}\n")
+    assert http.post("/api/jobs/run", data=b"{", headers=auth).data.endswith(b"}\n")
+
+
 def test_a_page_keeps_a_policy_of_its_own(http):
     policy = http.get("/docs").headers["Content-Security-Policy"]
     assert policy != POLICY

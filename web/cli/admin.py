@@ -10,13 +10,17 @@ from models import accounts, db, keys, ledger
 from models.keys import SCOPES, Scope
 from models.money import dollars
 from models.schema import ApiKey, User
+from web.cli.commands import Group
 from web.cli.rotation import rotate_keys
 from web.cli.servers import connect, data_option
 
-_CENTS = click.IntRange(min=1, max=10**12)
+CENTS_MAX = 10**12
+_CENTS = click.IntRange(1, CENTS_MAX)
 
 
-@click.group()
+@click.group(
+    cls=Group, examples=("clorp admin user ada --credit 1000", "clorp admin credit ada 500 --data /srv/clorp")
+)
 def admin() -> None:
     """Make users and keys, credit wallets, rotate the encryption keys."""
 
@@ -24,9 +28,15 @@ def admin() -> None:
 admin.add_command(rotate_keys)
 
 
-@admin.command()
+@admin.command(examples=("clorp admin user ada --credit 1000", "clorp admin user bob --json"))
 @click.argument("name")
-@click.option("--credit", "cents", type=_CENTS, metavar="CENTS", help="Play money to begin with.")
+@click.option(
+    "--credit",
+    "cents",
+    type=click.IntRange(0, CENTS_MAX),
+    metavar="CENTS",
+    help="Play money to begin with; 0 is none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @data_option
 def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None:
@@ -47,7 +57,7 @@ def user(name: str, cents: int | None, as_json: bool, data: Path | None) -> None
     click.echo(f"api key  {key}\n\nKeep the key: it cannot be shown again.")
 
 
-@admin.command("key")
+@admin.command("key", examples=("clorp admin key ada", "clorp admin key ada --scope read --json"))
 @click.argument("name")
 @click.option(
     "--scope",
@@ -75,7 +85,7 @@ def new_key(name: str, scopes: tuple[Scope, ...], as_json: bool, data: Path | No
     click.echo(f"api key  {key}\n\nKeep the key: it cannot be shown again.")
 
 
-@admin.command()
+@admin.command(examples=("clorp admin credit ada 500", "clorp admin credit ada 500 --json"))
 @click.argument("name")
 @click.argument("cents", type=_CENTS)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")

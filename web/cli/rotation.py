@@ -10,10 +10,15 @@ import click
 from models import rotation
 from models.rotation import Tally
 from models.settings import settings
+from web.cli.commands import Command
 from web.cli.servers import connect, data_option, folder
 
 
-@click.command("rotate-keys")
+@click.command(
+    "rotate-keys",
+    cls=Command,
+    examples=("clorp admin rotate-keys", "CLORP_ENCRYPTION_KEYS=NEW,OLD clorp admin rotate-keys --json"),
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @data_option
 def rotate_keys(as_json: bool, data: Path | None) -> None:

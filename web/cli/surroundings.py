@@ -85,7 +85,7 @@ def broker() -> Iterator[Check]:
         with closing(client):
             server, config = client.info("server"), client.config_get("maxmemory-policy", "appendonly")
     except redis.RedisError as error:
-        yield Check("redis", False, f"does not answer ({type(error).__name__})")
+        yield Check("redis", False, f"does not answer ({type(error).__name__})", reason=str(error))
         return
     name = "Valkey" if "valkey_version" in server else "Redis"
     yield Check("redis", True, f"{name} {server.get('valkey_version', server['redis_version'])}")

@@ -12,6 +12,7 @@ import click
 
 from models.settings import env_name, misspelt, settings
 from web.cli import listening
+from web.cli.commands import Command
 from web.cli.readiness import Probe
 from web.cli.servers import data_option, folder, use
 from workers import embedded, signs
@@ -31,7 +32,7 @@ class _Stopped(Exception):  # not an error: the end was asked for while starting
     pass
 
 
-@click.command()
+@click.command(cls=Command, examples=("clorp up", "clorp up --port 9000 --data /srv/clorp --workers 4"))
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one."
 )
@@ -162,8 +163,10 @@ def _start_servers(supervisor: Supervisor, data: Path) -> None:
         _go_on(supervisor)
 
     embedded.wait_until_up(data, servers, [program.name for program in programs], pause)
-    if wanted.redis_url and not embedded.redis_answers(wanted.redis_url):
-        supervisor.say("no Redis or Valkey answers at CLORP_REDIS_URL: no drop is judged until one does")
+    if wanted.redis_url and (trouble := embedded.redis_trouble(wanted.redis_url)):
+        supervisor.say(
+            f"no Redis or Valkey answers at CLORP_REDIS_URL: {trouble}. No drop is judged until one does"
+        )
     use(CLORP_DATABASE_URL=servers.database_url, CLORP_REDIS_URL=servers.redis_url)
     _go_on(supervisor)
 

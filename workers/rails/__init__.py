@@ -59,5 +59,5 @@ def _stripe(secret_key: str, api_url: str | None, public_url: str | None) -> Rai
     try:
         from workers.rails.stripe import Stripe
     except ImportError:
-        raise Unavailable("This server lacks the package `stripe`: install `clorp[stripe]`.") from None
+        raise Unavailable("This server lacks the package `stripe`; tell its operator.") from None
     return Stripe(secret_key, api_url, public_url)

@@ -1,56 +1,159 @@
-"""`clorp login`, `logout`, `whoami`: which user the commands speak for."""
+"""`clorp login`, `logout`, `profiles`, `whoami`: which user the commands speak for."""
 
 import sys
+from contextlib import suppress
 
 import click
 
+from models.money import dollars
 from web.cli.client import credentials, tables
-from web.cli.client.command import AUTH, USAGE, Answer, Command, connect, interactive, refuse
-from web.cli.client.credentials import Account
-from web.client import AuthError, Client, Json
+from web.cli.client.blocks import Facts
+from web.cli.client.command import (
+    AUTH,
+    CONFLICT,
+    USAGE,
+    Answer,
+    Command,
+    Group,
+    confirm,
+    connect,
+    interactive,
+    refuse,
+    show,
+)
+from web.cli.client.credentials import Profile
+from web.cli.commands import options
+from web.client import AuthError, Client, ClientError, Json
+
+KEY_SHOWN = 12  # characters of a key that tell it from others and give nothing away
 
 
-@click.command(cls=Command)
-@click.option("--api-url", metavar="URL", help="The server; default CLORP_API_URL, else the last one.")
+@click.command(
+    cls=Command,
+    examples=(
+        "clorp login --signup ada",
+        "clorp login --signup bob --profile bob",
+        "clorp login --api-url https://market.example --key -",
+    ),
+)
 @click.option("--key", help="The API key; `-` reads it from stdin. Left out, it is asked for.")
 @click.option("--signup", metavar="NAME", help="Make a new user of this name instead.")
-def login(api_url: str | None, key: str | None, signup: str | None) -> Answer:
-    """Store an API key for a server in ~/.clorp/credentials.json."""
+@click.option("--replace", is_flag=True, help="Replace the key that the profile holds, whoever's it is.")
+def login(key: str | None, signup: str | None, replace: bool) -> Answer:
+    """Store an API key for a server as a profile, in ~/.clorp/credentials.json.
+
+    Without --profile it is the profile that counts, at first `default`. A second user wants a second
+    profile: name it here, and with every command that speaks for that user.
+    """
     if key and signup:
         raise click.UsageError("Name a --key or a new user to --signup, not both.")
-    server = credentials.current(api_url).api_url
+    profile = credentials.named(*options())
+    held = credentials.read().profiles.get(profile.name)
     if signup:
-        told = _client(Account(server, None)).signup(signup)
-        account, name = Account(server, told["api_key"]), told["name"]
+        _require_free(held, replace, f"clorp login --signup {signup} --profile {signup}")
+        told = _client(profile).signup(signup)
+        new_key, shown = told["api_key"], {"api key": told["api_key"]}
     else:
-        account = Account(server, _key(key, server))
-        told = _checked(account)
-        name = told["name"]
-    credentials.keep(account, name)
-    shown = {"logged in as": name, "at": server, "key in": credentials.path()}
-    return Answer(told, lambda: tables.facts(shown))
+        new_key, shown = _key(key, profile.api_url), {}
+        told = _checked(Profile(profile.name, profile.api_url, new_key))
+        if held and (held.user, credentials.same(held.api_url)) != (
+            told["name"],
+            credentials.same(profile.api_url),
+        ):
+            _require_free(held, replace, "clorp login --profile NAME")
+    credentials.keep(Profile(profile.name, profile.api_url, new_key, told["name"]))
+    facts = {"logged in as": told["name"], "at": profile.api_url, "profile": profile.name, **shown}
+    facts["key in"] = str(credentials.path())
+    if shown:
+        facts["note"] = "The key is shown only now, and is the only way to this user's wallet: keep a copy."
+    return Answer(told, lambda: Facts(facts))
 
 
-@click.command(cls=Command)
-@click.option("--api-url", metavar="URL", help="The server; default CLORP_API_URL, else the last one.")
-def logout(api_url: str | None) -> Answer:
-    """Forget the stored API key; the key itself stays valid: see `clorp keys revoke`."""
-    server = credentials.current(api_url).api_url
-    known = credentials.forget(server)
-    text = f"Logged out of {server}." if known else f"You were not logged in to {server}."
-    return Answer({"logged_out": known, "api_url": server}, lambda: text)
+@click.command(cls=Command, examples=("clorp logout", "clorp logout --profile bob -y"))
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+def logout(yes: bool) -> None:
+    """Delete a stored API key. The key itself stays valid: see `clorp keys revoke`."""
+    profile, api_url = options()
+    name = credentials.named(profile, api_url).name
+    held = credentials.read().profiles.get(name)
+    if held is None:
+        text = f"There is no profile {name!r}: nothing to delete."
+        return show(Answer({"logged_out": False, "profile": name}, lambda: text))
+    confirm(f"{_loss(held)} Delete it?", yes)
+    credentials.forget(name)
+    document = {"logged_out": True, "profile": name, "api_url": held.api_url}
+    return show(Answer(document, lambda: f"Logged out: the profile {name} is deleted."))
 
 
-@click.command(cls=Command)
+@click.group(cls=Group, examples=("clorp profiles", "clorp profiles use bob"))
+@click.pass_context
+def profiles(ctx: click.Context) -> Answer | None:
+    """List the stored profiles; with the command below choose the one that counts."""
+    return None if ctx.invoked_subcommand else _list()
+
+
+@profiles.command("list", examples=("clorp profiles list", "clorp profiles list --json"))
+def list_() -> Answer:
+    """List the stored profiles."""
+    return _list()
+
+
+@profiles.command("use", examples=("clorp profiles use bob", "clorp profiles use default"))
+@click.argument("name")
+def use_(name: str) -> Answer:
+    """Make NAME the profile that counts where none is named."""
+    credentials.use(name)
+    return Answer({"current": name}, lambda: f"The commands now speak for the profile {name}.")
+
+
+@click.command(cls=Command, examples=("clorp whoami", "clorp whoami --profile bob --json"))
 def whoami() -> Answer:
-    """Show who you are to the server, and your balance."""
+    """Show the user that the commands speak for, and the balance."""
     client = connect()
     told = client.whoami()
     return Answer(told, lambda: tables.plain({**told, "server": client.api_url}))
 
 
+def _list() -> Answer:
+    stored = credentials.read()
+    rows = [
+        {
+            "profile": profile.name,
+            "current": profile.name == stored.current,
+            "user": profile.user,
+            "server": profile.api_url,
+            "key": f"{(profile.api_key or '')[:KEY_SHOWN]}…",
+        }
+        for profile in stored.profiles.values()
+    ]
+    return Answer(rows, lambda: tables.listed(rows, "There is none. Make one: clorp login --signup NAME"))
+
+
+def _require_free(held: Profile | None, replace: bool, otherwise: str) -> None:
+    """Refuse to overwrite a key, which may be the only copy."""
+    if held and held.api_key and not replace:
+        raise refuse(
+            f"The profile {held.name} holds the key of {held.user} at {held.api_url}, perhaps its only copy.",
+            f"Choose another profile: {otherwise}   or give that key up with --replace.",
+            CONFLICT,
+            "profile_taken",
+        )
+
+
+def _loss(held: Profile) -> str:
+    """What the deletion of a key costs, as far as its server says."""
+    balance = ""
+    with suppress(ClientError, ValueError):
+        cents = Client(held.api_url, held.api_key, timeout=5.0, patience=0.0).whoami()["balance_cents"]
+        balance = f" and {dollars(cents)} in the wallet" if cents else ""
+    return (
+        f"This deletes the key of {held.user} at {held.api_url} from this machine. Without a copy of the key "
+        f"the user{balance} is lost."
+    )
+
+
 def _key(given: str | None, server: str) -> str:
-    """The key from the option, from stdin, or typed where nobody sees it."""
+    """The key from the option, from stdin, or typed without an echo."""
     if given is None:
         if not interactive():
             raise refuse(
@@ -63,16 +166,21 @@ def _key(given: str | None, server: str) -> str:
     return key
 
 
-def _checked(account: Account) -> Json:
+def _checked(profile: Profile) -> Json:
     try:
-        return _client(account).whoami()
+        return _client(profile).whoami()
     except AuthError:
-        raise refuse(f"{account.api_url} does not know this key.", None, AUTH, "unauthenticated") from None
+        raise refuse(
+            f"{profile.api_url} does not know this key.",
+            "Copy it whole, or make a new user: clorp login --signup NAME",
+            AUTH,
+            "unauthenticated",
+        ) from None
 
 
-def _client(account: Account) -> Client:
+def _client(profile: Profile) -> Client:
     try:
-        made = Client(account.api_url, account.api_key)
+        made = Client(profile.api_url, profile.api_key)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     return click.get_current_context().with_resource(made)

@@ -8,7 +8,8 @@ import click
 
 from web.cli.client import tables
 from web.cli.client.command import ABSENT, Answer, Group, connect, refuse
-from web.cli.client.values import ID
+from web.cli.client.ids import whole
+from web.cli.client.values import PREFIX_MIN
 from web.client import Client
 
 LIST_MAX = 100
@@ -20,20 +21,22 @@ _personality = click.option("--personality", metavar="TEXT", help="What others m
 _avatar = click.option("--avatar-url", metavar="URL", help="Its picture.")
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, examples=("clorp agents", "clorp agents create quill --personality 'Dry, exact.'"))
 @click.pass_context
 def agents(ctx: click.Context) -> Answer | None:
     """List your agents; with a command below make, change, delete them."""
     return None if ctx.invoked_subcommand else _list()
 
 
-@agents.command("list")
+@agents.command("list", examples=("clorp agents list", "clorp agents list --json"))
 def list_() -> Answer:
     """List your agents."""
     return _list()
 
 
-@agents.command()
+@agents.command(
+    examples=("clorp agents create quill", "clorp agents create sage --personality 'Patient, thorough.'")
+)
 @click.argument("name")
 @_personality
 @_avatar
@@ -44,7 +47,7 @@ def create(name: str, personality: str | None, avatar_url: str | None) -> Answer
     return Answer(made, lambda: tables.plain(made))
 
 
-@agents.command()
+@agents.command(examples=("clorp agents edit quill --default", "clorp agents edit quill --name feather"))
 @click.argument("agent", metavar="NAME|ID")
 @_name
 @_personality
@@ -60,20 +63,20 @@ def edit(agent: str, is_default: bool, **profile: str | None) -> Answer:
             "There is nothing to change: name --name, --personality, --avatar-url or --default."
         )
     client = connect()
-    changed = client.edit_agent(named(client, agent) or agent, **changes)
+    changed = client.edit_agent(_named(client, agent), **changes)
     return Answer(changed, lambda: tables.plain(changed))
 
 
-@agents.command()
+@agents.command(examples=("clorp agents delete quill", "clorp agents delete 01a22147-8f6b"))
 @click.argument("agent", metavar="NAME|ID")
 def delete(agent: str) -> Answer:
     """Delete an agent that is neither the default one nor at work."""
     client = connect()
-    document = client.delete_agent(named(client, agent) or agent)
+    document = client.delete_agent(_named(client, agent))
     return Answer(document, lambda: "Deleted.")
 
 
-@agents.command()
+@agents.command(examples=("clorp agents directory", "clorp agents directory --limit 100 --json"))
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
 def directory(limit: int, offset: int) -> Answer:
@@ -82,22 +85,25 @@ def directory(limit: int, offset: int) -> Answer:
     return Answer(document, lambda: tables.listed(document, "There are no agents."))
 
 
-@agents.command()
-@click.argument("agent_id", metavar="ID", type=ID)
-def show(agent_id: str) -> Answer:
+@agents.command(examples=("clorp agents show quill", "clorp agents show 01a22147-8f6b --json"))
+@click.argument("agent", metavar="NAME|ID")
+def show(agent: str) -> Answer:
     """Show one of your agents."""
-    document = connect().agent(agent_id)
+    client = connect()
+    document = client.agent(_named(client, agent))
     return Answer(document, lambda: tables.plain(document))
 
 
 def named(client: Client, agent: str | None) -> str | None:
-    """The id of one of the caller's agents, given by name or id.
+    """Return the id of one of the caller's agents, given by name, id or the beginning of its id.
 
     Raises:
-        Refused: none has this name.
+        Refused: none is called so.
     """
-    if agent is None:
-        return None
+    return None if agent is None else _named(client, agent)
+
+
+def _named(client: Client, agent: str) -> str:
     try:
         return str(UUID(agent))
     except ValueError:
@@ -105,6 +111,9 @@ def named(client: Client, agent: str | None) -> str | None:
     for one in found:
         if one["name"] == normalize("NFC", agent):
             return str(one["id"])
+    matching = [str(one["id"]) for one in found if str(one["id"]).startswith(agent.lower())]
+    if len(agent) >= PREFIX_MIN and matching:
+        return whole("agent", agent.lower(), matching, "clorp agents")
     raise refuse(f"You have no agent called {agent!r}.", "List yours: clorp agents", ABSENT, "not_found")
 
 

@@ -1,4 +1,4 @@
-"""What every client command has in common: `--json`, how an answer is shown, and how a refusal ends."""
+"""What every client command has in common: whom it speaks for, how an answer is shown, how a refusal ends."""
 
 import json
 import sys
@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from web import client as api
+from web.cli import commands
 from web.cli.client import credentials
 from web.cli.client.texts import clean
+from web.cli.commands import common_options, options, wants_json
 from web.client import Client, ClientError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+
+    from web.cli.client.blocks import Block
 
 OTHER, USAGE, AUTH, PAYMENT, ABSENT, CONFLICT, RATE, AWAY = 1, 2, 3, 4, 5, 6, 7, 8
 NOT_YET = 124  # time is up; what timeout(1) ends with
 
+_NO_KEY = "Run `clorp login`, or set CLORP_API_KEY."
 _EXITS: tuple[tuple[type[ClientError], int, str | None], ...] = (
-    (api.AuthError, AUTH, "Run `clorp login`, or set CLORP_API_KEY."),
+    (api.BadRequest, USAGE, None),
+    (api.AuthError, AUTH, _NO_KEY),
     (api.PaymentRequired, PAYMENT, "Top up with `clorp wallet topup CENTS`."),
     (api.Forbidden, ABSENT, None),
     (
@@ -31,9 +37,8 @@ _EXITS: tuple[tuple[type[ClientError], int, str | None], ...] = (
     (api.Conflict, CONFLICT, None),
     (api.RateLimited, RATE, "Try again a little later."),
     (api.Unavailable, AWAY, "Try again in a moment."),
-    (api.Unreachable, AWAY, "Start a server with `clorp up`, or name one with `clorp login --api-url URL`."),
+    (api.Unreachable, AWAY, "Start a server with `clorp up`, or name one with --api-url URL."),
 )
-_JSON = "clorp.json"
 
 
 class Refused(click.ClickException):
@@ -46,7 +51,7 @@ class Refused(click.ClickException):
         self.as_json = wants_json()
 
     def show(self, file: Any = None) -> None:
-        """Tell it on stderr, as the problem document where JSON is wanted."""
+        """Write it to stderr, as the problem document where JSON is wanted."""
         if self.as_json:
             click.echo(json.dumps(self.problem), err=True)
             return
@@ -56,50 +61,42 @@ class Refused(click.ClickException):
 
 
 def refuse(sentence: str, hint: str | None = None, exit_code: int = OTHER, code: str = "refused") -> Refused:
-    """A refusal of the command itself."""
+    """Return a refusal of the command itself."""
     return Refused(sentence, hint, exit_code, {"error": sentence, "code": code, "hint": hint})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found: the API's document, and how people read it."""
+    """The outcome of a command: the API's document, and how people read it."""
 
     document: Any
-    shown: Callable[[], "RenderableType"]
+    shown: Callable[[], "Block | str"]
 
 
-class Command(click.Command):
-    """A command that speaks to the API; gives an `Answer`, or prints by itself."""
+class Command(commands.Command):
+    """A command that speaks to the API; it returns an `Answer`, or prints by itself."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params.append(_json_option())
+        self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> None:
         """Run, and show the answer or the refusal."""
         _run(lambda: super(Command, self).invoke(ctx))
 
 
-class Group(click.Group):
-    """Several commands around one thing; called without one of them it does what its callback does."""
+class Group(commands.Group):
+    """Several commands around one thing; without one of them its callback is run."""
 
     command_class = Command
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"invoke_without_command": True, **kwargs})
-        self.params.append(_json_option())
+        self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> None:
         """Run, and show the answer or the refusal."""
         _run(lambda: super(Group, self).invoke(ctx))
-
-
-def _json_option() -> click.Option:
-    def note(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-        ctx.meta[_JSON] = value or ctx.meta.get(_JSON, False)
-
-    text = "The API's JSON document instead of text."
-    return click.Option(["--json"], is_flag=True, expose_value=False, callback=note, help=text)
 
 
 def _run(work: Callable[[], Any]) -> None:
@@ -109,26 +106,36 @@ def _run(work: Callable[[], Any]) -> None:
         raise refusal(error) from None
     except OSError as error:
         if not error.filename:
-            raise  # a closed pipe, for one
+            raise  # of stdout: a closed pipe, or a full disk
         raise refuse(f"{error.filename}: {error.strerror}.") from None
     if isinstance(answer, Answer):
         show(answer)
 
 
 def show(answer: Answer) -> None:
-    """Print an answer, as text or as its document."""
+    """Print an answer: its document, or text for a terminal or for a pipe."""
     if wants_json():
         click.echo(json.dumps(answer.document, indent=2 if sys.stdout.isatty() else None))
-    else:
-        console().print(answer.shown())
+        return
+    shown = answer.shown()
+    if isinstance(shown, str):
+        click.echo(shown)
+    elif (out := console()).is_terminal:
+        out.print(shown.rich())
+    elif text := shown.plain():
+        click.echo(text)
+    elif nothing := getattr(shown, "nothing", None):
+        click.echo(nothing, err=True)  # a pipe gets a line for each row, and there is none
 
 
 def refusal(error: ClientError, hint: str | None = None) -> Refused:
-    """What a failed call means for who called the command."""
+    """Return how a command ends whose call failed."""
     exit_code, usual = next(
         ((code, told) for kind, code, told in _EXITS if isinstance(error, kind)), (OTHER, None)
     )
     if isinstance(error, api.ApiError):
+        if error.code == "not_cancellable":  # 400 by the public page of the API, and a matter of state
+            exit_code = CONFLICT
         for wrong in error.details.get("errors") or []:
             usual = f"{wrong.get('field')}: {wrong.get('message')}"
         if isinstance(error, api.RateLimited) and error.retry_after:
@@ -137,32 +144,30 @@ def refusal(error: ClientError, hint: str | None = None) -> Refused:
     return Refused(str(error), hint or usual, exit_code, {"error": str(error), "code": "unreachable"})
 
 
-def wants_json() -> bool:
-    """Whether the command was called with `--json`."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(_JSON))
-
-
-def connect(api_url: str | None = None, *, key_wanted: bool = True) -> Client:
-    """The client of the current account, closed when the command ends."""
-    account = credentials.current(api_url)
-    if key_wanted and not account.api_key:
-        hint = "Run `clorp login`, or set CLORP_API_KEY."
-        raise refuse(f"You are not logged in to {account.api_url}.", hint, AUTH, "unauthenticated")
+def connect(*, key_wanted: bool = True) -> Client:
+    """Return the client of the profile that counts; it is closed when the command ends."""
+    profile = credentials.current(*options())
+    if key_wanted and not profile.api_key:
+        where = f"{profile.api_url} as the profile {profile.name}"
+        raise refuse(f"You are not logged in to {where}.", _NO_KEY, AUTH, "unauthenticated")
     try:
-        made = Client(account.api_url, account.api_key)
+        made = Client(profile.api_url, profile.api_key, on_ignored=_warn_of_ignored)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     return click.get_current_context().with_resource(made)
 
 
+def _warn_of_ignored(names: str) -> None:
+    click.echo(clean(f"Warning: the server ignored {names}: no fields of this call."), err=True)
+
+
 def interactive() -> bool:
-    """Whether somebody is there to be asked."""
+    """Return whether somebody is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before something counts; whoever cannot be asked has to say `-y`."""
+    """Ask before something counts; where nobody can be asked, `-y` is needed."""
     if yes:
         return
     if not interactive():
@@ -172,7 +177,7 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Where text goes; a pipe gets whole lines."""
+    """Return where text goes; in a pipe lines are not cut."""
     from rich.console import Console
 
     made = Console(stderr=stderr, highlight=False, emoji=False)

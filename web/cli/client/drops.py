@@ -11,66 +11,94 @@ from models.money import dollars
 from models.packs import PACKS
 from models.states import Status
 from web.cli.client import tables
-from web.cli.client.command import Answer, Command, confirm, connect, console, refusal, show, wants_json
+from web.cli.client.amounts import TOPUP_MIN_CENTS, amount_meant
+from web.cli.client.blocks import Facts, Moment
+from web.cli.client.command import (
+    Answer,
+    Command,
+    confirm,
+    connect,
+    console,
+    refusal,
+    show,
+)
 from web.cli.client.files import upload
-from web.cli.client.texts import clean, relative
-from web.cli.client.values import FILE, ID, MONEY, SECONDS, text_of, variables
-from web.cli.client.waiting import finish
+from web.cli.client.ids import drop_id
+from web.cli.client.values import FILE, ID, MONEY, SECONDS, Cents, text_of, variables
+from web.cli.client.waiting import anim_option, finish
+from web.cli.commands import wants_json
 from web.client import Client, Json, NotFound, PaymentRequired
 
-TOPUP_MIN_CENTS = 500
 
-
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=(
+        "clorp drop 'Name three rivers of Europe.' --price '$2.00' --time 5m",
+        "clorp drop @task.md --pack code --attach data.csv --min-grade B --wait",
+        "clorp drop - --estimate < task.md",
+    ),
+)
 @click.argument("prompt")
 @click.option("--pack", type=click.Choice(PACKS), help="What kind of work it is; default wild.")
 @click.option("--price", type=MONEY, metavar="CENTS|'$1.50'", help="The bounty; default is the pack's.")
 @click.option("--time", type=SECONDS, metavar="5m", help="How long the window is open; default the server's.")
 @click.option("--min-grade", type=click.Choice(GRADES), help="Below it nothing is paid.")
 @click.option(
-    "--env", multiple=True, metavar="NAME[=VALUE]", help="envVar for those at work; NAME: as it is here."
+    "--env", multiple=True, metavar="NAME[=VALUE]", help="envVar for competitors; NAME: with its value here."
 )
-@click.option("--attach", multiple=True, type=FILE, metavar="FILE", help="A file for those at work.")
+@click.option("--attach", multiple=True, type=FILE, metavar="FILE", help="A file for competitors.")
 @click.option("--estimate", "only_estimate", is_flag=True, help="Say what it would cost, and stop.")
 @click.option("-y", "--yes", is_flag=True, help="Post it without asking.")
 @click.option("--wait", is_flag=True, help="Wait for the result; see `clorp wait`.")
+@anim_option
 def drop(
-    prompt: str, pack: str | None, price: int | None, time: int | None, min_grade: str | None,
+    prompt: str, pack: str | None, price: Cents | None, time: int | None, min_grade: str | None,
     env: tuple[str, ...], attach: tuple[Path, ...], only_estimate: bool, yes: bool, wait: bool,
+    no_anim: bool,
 ) -> Answer | None:  # fmt: skip
-    """Post a drop: PROMPT, `-` for stdin, or @FILE. Says first what it costs."""
+    """Post a drop: PROMPT, `-` for stdin, or @FILE. Says first what it costs.
+
+    A price is whole cents, or dollars with a $ in quotes: 150 and '$1.50' are the same.
+    """
     text, env_vars, client = text_of(prompt), variables(env), connect()
     body: Json = {"prompt": text, "pack": pack, "price_cents": price, "time_limit_seconds": time,
                   "min_grade": min_grade, "envVars": env_vars}  # fmt: skip
     body = {name: value for name, value in body.items() if value is not None}
     cost = client.run(body)
+    if price is not None and not only_estimate:
+        meant = amount_meant(price, cost["price_min_cents"], "the least bounty")
+        if meant != price:
+            body["price_cents"] = meant
+            cost = client.run(body)
     if only_estimate:
         return Answer(cost, lambda: tables.estimate(cost))
     if not wants_json():
-        console(stderr=True).print(tables.estimate(cost))
+        console(stderr=True).print(tables.estimate(cost).rich(), "", sep="\n")
     confirm(f"Post it for {dollars(cost['estimated_price_cents'])}?", yes)
-    posted = _post(client, {**body, "attachments": upload(client, attach), "confirmed": True})
+    posted = _post(client, {**body, "attachments": upload(client, attach, no_anim), "confirmed": True})
     if wait:
-        finish(client, posted["id"])
+        # First of all: whatever ends the waiting, its id is what the money was paid for.
+        click.echo(f"posted {posted['id']}", err=True)
+        finish(client, posted["id"], no_anim=no_anim)
         return None
     return Answer(posted, lambda: _posted(posted))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clorp pay 01a22147-8f6b", "clorp wallet topup '$10' && clorp pay ID"))
 @click.argument("job_id", metavar="ID", type=ID)
 def pay(job_id: str) -> Answer:
     """Pay for a drop that waits for money."""
     client = connect()
     try:
-        paid = client.pay(job_id)
+        paid = client.pay(drop_id(client, job_id))
     except PaymentRequired as error:
         raise refusal(error, _how_to_pay(error.details)) from None
     return Answer(paid, lambda: _posted(paid))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clorp jobs", "clorp jobs --status open --json"))
 @click.option(
-    "--status", type=click.Choice([status.value for status in Status]), help="Only those that stand there."
+    "--status", type=click.Choice([status.value for status in Status]), help="Only those in this status."
 )
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
@@ -80,13 +108,14 @@ def jobs(status: str | None, limit: int, offset: int) -> Answer:
     return Answer(rows, lambda: tables.jobs(rows))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clorp view 01a22147-8f6b", "clorp view 01a22147-8f6b --submissions"))
 @click.argument("job_id", metavar="ID", type=ID)
 @click.option("--submissions", "entries", is_flag=True, help="The entries of your own drop, by rank.")
 @click.option("--mine", is_flag=True, help="Your own entry.")
 def view(job_id: str, entries: bool, mine: bool) -> Answer:
     """Show a drop, or the entries in it. Of a drop that you are no part of, what everybody may see."""
     client = connect(key_wanted=entries or mine)
+    job_id = drop_id(client, job_id)
     if entries:
         document = client.submissions(job_id)
         return Answer(document, lambda: tables.entries(document["submissions"]))
@@ -101,12 +130,13 @@ def view(job_id: str, entries: bool, mine: bool) -> Answer:
     return Answer(seen, lambda: tables.public_drop(seen))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clorp cancel 01a22147-8f6b", "clorp cancel 01a22147-8f6b -y"))
 @click.argument("job_id", metavar="ID", type=ID)
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 def cancel(job_id: str, yes: bool) -> None:
     """Call a drop off. What was handed in is still judged and paid."""
     client = connect()
+    job_id = drop_id(client, job_id)
     confirm("Call the drop off?", yes)
     row = client.cancel(job_id)
     show(Answer(row, lambda: _called_off(row)))
@@ -126,12 +156,12 @@ def _how_to_pay(details: Json) -> str:
 
 
 def _posted(row: Json) -> Any:
-    closes = relative(row["window_closes_at"])
+    closes = Moment(row["window_closes_at"])
     told = {"posted": row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
-    return tables.facts({**told, "next": f"clorp wait {row['id']}"})
+    return Facts({**told, "next": f"clorp wait {row['id']}"})
 
 
 def _called_off(row: Json) -> str:
     if row["status"] == "cancelled":
         return f"Cancelled; {dollars(row['price_cents'])} came back." if row["opened_at"] else "Cancelled."
-    return clean("The drop ends when those at work on it are done; what was handed in is judged and paid.")
+    return "The drop ends when nobody is at work on it any more; what was handed in is judged and paid."

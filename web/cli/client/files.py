@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from web.cli.client.command import CONFLICT, Answer, Command, connect, console, refuse
+from web.cli.client.ids import drop_id
 from web.cli.client.texts import clean
 from web.cli.client.values import ID
+from web.cli.client.waiting import anim_option
 from web.client import ENDED, Client, Json
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ OUTPUT = "output.txt"
 NAME_BYTES_MAX = 200  # of a file that is saved; file systems take 255
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command, examples=("clorp pull 01a22147-8f6b", "clorp pull 01a22147-8f6b -o result --force")
+)
 @click.argument("job_id", metavar="ID", type=ID)
 @click.option(
     "-o",
@@ -31,9 +35,11 @@ NAME_BYTES_MAX = 200  # of a file that is saved; file systems take 255
     help="Where to; default ./ID.",
 )
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
-def pull(job_id: str, folder: Path | None, force: bool) -> Answer:
+@anim_option
+def pull(job_id: str, folder: Path | None, force: bool, no_anim: bool) -> Answer:
     """Save the winning entry: its text as output.txt, and its files."""
     client = connect()
+    job_id = drop_id(client, job_id)
     row = client.job(job_id)
     if not row["winning_submission_id"]:
         raise _nothing(row)
@@ -49,14 +55,14 @@ def pull(job_id: str, folder: Path | None, force: bool) -> Answer:
     rest = iter(targets)
     if row["output_text"]:
         next(rest).write_text(row["output_text"], encoding="utf-8", newline="")
-    _download(client, files, rest)
+    _download(client, files, rest, no_anim)
     return Answer(row, lambda: "\n".join(clean(target) for target in targets))
 
 
-def upload(client: Client, paths: Iterable[Path]) -> list[Json]:
-    """Upload files, with a bar for each where somebody looks."""
+def upload(client: Client, paths: Iterable[Path], no_anim: bool = False) -> list[Json]:
+    """Upload files, with a bar for each in a terminal."""
     uploaded = []
-    with _bars() as bars:
+    with _bars(no_anim) as bars:
         for path in paths:
             task = bars.add_task(clean(path.name), total=path.stat().st_size)
 
@@ -67,8 +73,8 @@ def upload(client: Client, paths: Iterable[Path]) -> list[Json]:
     return uploaded
 
 
-def _download(client: Client, files: list[Json], targets: Iterator[Path]) -> None:
-    with _bars() as bars:
+def _download(client: Client, files: list[Json], targets: Iterator[Path], no_anim: bool) -> None:
+    with _bars(no_anim) as bars:
         for file, target in zip(files, targets, strict=True):
             task = bars.add_task(clean(target.name), total=file["size"])
             client.download(file["key"], target)
@@ -76,12 +82,12 @@ def _download(client: Client, files: list[Json], targets: Iterator[Path]) -> Non
 
 
 @contextmanager
-def _bars() -> "Iterator[Progress]":
+def _bars(no_anim: bool) -> "Iterator[Progress]":
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     errors = console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=errors, disable=not errors.is_terminal) as bars:
+    with Progress(*columns, console=errors, disable=no_anim or not errors.is_terminal) as bars:
         yield bars
 
 

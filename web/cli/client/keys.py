@@ -4,26 +4,30 @@ import click
 
 from web.cli.client import tables
 from web.cli.client.command import Answer, Group, connect
-from web.cli.client.values import ID
+from web.cli.client.ids import whole
+from web.cli.client.values import ID, ID_LENGTH
+from web.client import Client
 
 LIST_MAX = 100
 SCOPES = ("read", "work", "spend")
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, examples=("clorp keys", "clorp keys create ci --scope read --scope work"))
 @click.pass_context
 def keys(ctx: click.Context) -> Answer | None:
     """List your API keys; with a command below make, rotate, revoke them."""
     return None if ctx.invoked_subcommand else _list()
 
 
-@keys.command("list")
+@keys.command("list", examples=("clorp keys list", "clorp keys list --json"))
 def list_() -> Answer:
     """List your API keys."""
     return _list()
 
 
-@keys.command()
+@keys.command(
+    examples=("clorp keys create ci --scope read", "clorp keys create laptop --json | jq -r .api_key")
+)
 @click.argument("name")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What it may do; default as yours."
@@ -34,20 +38,29 @@ def create(name: str, scopes: tuple[str, ...]) -> Answer:
     return Answer(made, lambda: tables.plain(made))
 
 
-@keys.command()
+@keys.command(examples=("clorp keys rotate 01a22147-8f6b", "clorp keys rotate 01a22147-8f6b --json"))
 @click.argument("key_id", metavar="ID", type=ID)
 def rotate(key_id: str) -> Answer:
     """Make a key in place of an old one, shown only this once; then `clorp login` with it."""
-    made = connect().rotate_key(key_id)
+    client = connect()
+    made = client.rotate_key(_whole(client, key_id))
     return Answer(made, lambda: tables.plain(made))
 
 
-@keys.command()
+@keys.command(examples=("clorp keys revoke 01a22147-8f6b", "clorp keys revoke 01a22147-8f6b --profile bob"))
 @click.argument("key_id", metavar="ID", type=ID)
 def revoke(key_id: str) -> Answer:
     """Make a key worthless, at once."""
-    document = connect().revoke_key(key_id)
+    client = connect()
+    document = client.revoke_key(_whole(client, key_id))
     return Answer(document, lambda: "Revoked.")
+
+
+def _whole(client: Client, key_id: str) -> str:
+    if len(key_id) == ID_LENGTH:
+        return key_id
+    ids = [str(key["id"]) for key in tables.rows_of(client.keys(limit=LIST_MAX))]
+    return whole("key", key_id, ids, "clorp keys")
 
 
 def _list() -> Answer:

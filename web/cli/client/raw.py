@@ -16,7 +16,13 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PATCH", "DELETE")
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=(
+        "clorp api GET /api/board -f pack=code",
+        "clorp api POST jobs/run -f prompt=Hi -f price_cents=200",
+    ),
+)
 @click.argument("method", type=click.Choice(_METHODS, case_sensitive=False))
 @click.argument("path")
 @click.option(
@@ -36,7 +42,7 @@ def api(
             f"{path} is an address: give a path, such as /api/board. Which server it is asked of "
             "is said by `clorp login --api-url URL` or CLORP_API_URL."
         )
-    path = path if path.startswith("/") else f"/api/{path}"
+    path = f"/{path}" if path.startswith("api/") else path if path.startswith("/") else f"/api/{path}"
     query = body if method == "GET" else None
     client = connect(key_wanted=False)
     answer = client.api(

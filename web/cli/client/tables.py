@@ -1,21 +1,17 @@
-"""How answers look in a terminal. What strangers wrote is shown as text, never as markup."""
+"""How each answer of the API is shown: which facts, which columns, in which order."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from models.money import dollars
-from web.cli.client.texts import clean, counted, relative, span
+from web.cli.client.blocks import Block, Blocks, Column, Facts, Ident, Moment, Prose, Rows, Styled, Value
+from web.cli.client.texts import counted, span
 from web.client import Json
 
-_STATUS_STYLES = {
+STATUS_STYLES = {
     "open": "cyan", "ranking": "yellow", "completed": "green", "verified": "green", "failed": "red",
     "cancelled": "dim", "pending_payment": "magenta",
 }  # fmt: skip
-_GRADE_STYLES = {
+GRADE_STYLES = {
     "S": "bold magenta",
     "A": "bold green",
     "B": "green",
@@ -23,110 +19,111 @@ _GRADE_STYLES = {
     "D": "red",
     "F": "bold red",
 }
-
-_NOTHING: tuple[Any, ...] = (None, "", "–", [], {})
-TITLE_WIDTH_MIN = 8
-
-Column = tuple[str, Callable[[Json], Any]]
+_SLOTS = {"held": "entry due", "expired": "lost", "submitted": "entered"}
+SEALED = "sealed until the drop is decided"
 
 
-def board(document: Json, elapsed: float = 0) -> RenderableType:
-    """What can be joined; `elapsed` seconds after it was told."""
-    return _table(
-        document["board"],
-        ("closes", lambda drop: span(drop["seconds_left"] - elapsed)),
-        ("bounty", lambda drop: dollars(drop["payout_cents"])),
-        ("pack", lambda drop: drop["pack"]),
-        ("left", lambda drop: f"{drop['slots_left']}/{drop['max_claims']}"),
-        ("at least", lambda drop: _grade(drop["min_grade"])),
-        ("title", lambda drop: drop["title"]),
-        ("id", lambda drop: drop["id"]),
-        nothing="The board is empty.",
+def board(document: Json, elapsed: float = 0) -> Rows:
+    """Return what can be joined, as it is `elapsed` seconds after the answer came."""
+    columns: tuple[Column, ...] = (
+        Column("id", lambda drop: Ident(drop["id"])),
+        Column("closes", lambda drop: Moment(drop["window_closes_at"], drop["seconds_left"] - elapsed)),
+        Column("bounty", lambda drop: dollars(drop["payout_cents"])),
+        Column("pack", lambda drop: drop["pack"]),
+        Column("left", lambda drop: f"{drop['slots_left']}/{drop['max_claims']}"),
+        Column("at least", lambda drop: _grade(drop["min_grade"])),
+        Column("title", lambda drop: drop["title"]),
     )
+    return Rows(document["board"], columns, "The board is empty.")
 
 
-def feed(document: Json) -> RenderableType:
-    """What was decided."""
-    return _table(
-        document["feed"],
-        ("ended", lambda drop: relative(drop["ended_at"])),
-        ("grade", lambda drop: _grade(drop["grade"])),
-        ("winner", lambda drop: drop["winner"]),
-        ("payout", lambda drop: dollars(drop["payout_cents"])),
-        ("entries", lambda drop: drop["submissions_count"]),
-        ("pack", lambda drop: drop["pack"]),
-        ("title", lambda drop: drop["title"]),
-        ("id", lambda drop: drop["id"]),
-        nothing="Nothing was decided yet.",
+def feed(document: Json) -> Rows:
+    """Return what was decided."""
+    columns: tuple[Column, ...] = (
+        Column("id", lambda drop: Ident(drop["id"])),
+        Column("ended", lambda drop: Moment(drop["ended_at"])),
+        Column("grade", lambda drop: _grade(drop["grade"])),
+        Column("winner", lambda drop: drop["winner"]),
+        Column("payout", lambda drop: dollars(drop["payout_cents"])),
+        Column("entries", lambda drop: drop["submissions_count"], wide=True),
+        Column("pack", lambda drop: drop["pack"], wide=True),
+        Column("title", lambda drop: drop["title"]),
     )
+    return Rows(document["feed"], columns, "Nothing was decided yet.")
 
 
-def leaderboard(document: Json, above: int = 0) -> RenderableType:
-    """The agents by rating; so many stand above them."""
+def leaderboard(document: Json, above: int = 0) -> Rows:
+    """Return the agents by rating; so many stand above them."""
     agents = [{**agent, "rank": rank} for rank, agent in enumerate(document["leaderboard"], above + 1)]
-    return _table(
-        agents,
-        ("rank", lambda agent: agent["rank"]),
-        ("agent", lambda agent: agent["name"]),
-        ("rating", lambda agent: f"{agent['rating']:.2f}"),
-        ("drops", lambda agent: agent["drops"]),
-        ("wins", lambda agent: agent["wins"]),
-        ("earned", lambda agent: dollars(agent["earned_cents"])),
-        ("grades", _grade_mix),
-        nothing="Nobody has a rating yet.",
+    columns: tuple[Column, ...] = (
+        Column("rank", lambda agent: agent["rank"]),
+        Column("agent", lambda agent: agent["name"]),
+        Column("rating", lambda agent: f"{agent['rating']:.2f}"),
+        Column("drops", lambda agent: agent["drops"]),
+        Column("wins", lambda agent: agent["wins"]),
+        Column("earned", lambda agent: dollars(agent["earned_cents"])),
+        Column("grades", _grade_mix),
     )
+    return Rows(agents, columns, "No agent has a rating yet.")
 
 
-def jobs(rows: list[Json]) -> RenderableType:
-    """The drops of a sender."""
-    return _table(
-        rows,
-        ("posted", lambda job: relative(job["created_at"])),
-        ("status", lambda job: _status(job["status"])),
-        ("bounty", lambda job: dollars(job["price_cents"])),
-        ("entries", lambda job: job["submissions_count"]),
-        ("grade", lambda job: _grade(job["grade"])),
-        ("title", lambda job: job["title"]),
-        ("id", lambda job: job["id"]),
-        nothing='You have sent no drops. Post one: clorp drop "…"',
+def jobs(rows: list[Json]) -> Rows:
+    """Return the drops of a sender."""
+    columns: tuple[Column, ...] = (
+        Column("id", lambda job: Ident(job["id"])),
+        Column("posted", lambda job: Moment(job["created_at"])),
+        Column("status", lambda job: _status(job["status"])),
+        Column("bounty", lambda job: dollars(job["price_cents"])),
+        Column("entries", lambda job: job["submissions_count"], wide=True),
+        Column("grade", lambda job: _grade(job["grade"])),
+        Column("title", lambda job: job["title"]),
     )
+    return Rows(rows, columns, 'You have sent no drops. Post one: clorp drop "…"')
 
 
-def standings(rows: list[Json]) -> RenderableType:
-    """Where a competitor stands."""
-    return _table(
-        rows,
-        ("status", lambda row: _status(row["status"])),
-        ("entry", _entry_state),
-        ("bounty", lambda row: dollars(row["price_cents"])),
-        ("rank", lambda row: row["rank"]),
-        ("grade", lambda row: _grade(row["grade"])),
-        ("paid", lambda row: dollars(row["payout_cents"]) if row["payout_cents"] else None),
-        ("title", lambda row: row["title"]),
-        ("id", lambda row: row["job_id"]),
-        nothing="You are in no drop. See what there is: clorp board",
+def standings(rows: list[Json]) -> Rows:
+    """Return where a competitor stands."""
+    columns: tuple[Column, ...] = (
+        Column("id", lambda row: Ident(row["job_id"])),
+        Column("status", lambda row: _status(row["status"])),
+        Column(
+            "slot", lambda row: {"held": "entry due", "expired": "lost", "submitted": "entered"}[row["state"]]
+        ),
+        Column("ends", lambda row: Moment(row["claim_expires_at"]) if row["state"] != "submitted" else None),
+        Column("bounty", lambda row: dollars(row["price_cents"]), wide=True),
+        Column("rank", lambda row: row["rank"], wide=True),
+        Column("grade", lambda row: _grade(row["grade"])),
+        Column("paid", lambda row: dollars(row["payout_cents"]) if row["payout_cents"] else None),
+        Column("title", lambda row: row["title"]),
     )
+    return Rows(rows, columns, "You are in no drop. See what there is: clorp board")
 
 
-def entries(rows: list[Json]) -> RenderableType:
-    """The entries of a drop, with as much of them as may be read."""
-    parts: list[RenderableType] = []
-    for row in rows:
-        head = {
+def entries(rows: list[Json]) -> Block:
+    """Return the entries of a drop, with as much of them as may be read."""
+    if not rows:
+        return Rows(rows, (), "No entries yet.")
+    return Blocks([_entry(row) for row in rows])
+
+
+def _entry(row: Json) -> Block:
+    head = Facts(
+        {
             "rank": row["rank"],
             "grade": _grade(row["grade"]),
             "agent": row["agent_name"],
             "judge": row["rationale"],
             "entry": row["id"],
         }
-        parts += [facts(head), _body(row), Text()]
-    return Group(*parts) if parts else Text("No entries yet.")
+    )
+    return Blocks([head, _body("text", row)])
 
 
-def estimate(document: Json) -> RenderableType:
-    """What a drop would cost."""
+def estimate(document: Json) -> Facts:
+    """Return what a drop would cost, and what to know before it is posted."""
     fee = f", of it {dollars(document['fee_cents'])} fee" if document["fee_cents"] else ""
-    return facts(
+    notes = {f"note {n}" if n > 1 else "note": text for n, text in enumerate(document["warnings"], 1)}
+    return Facts(
         {
             "drop": document["title"],
             "pack": document["pack"],
@@ -134,104 +131,91 @@ def estimate(document: Json) -> RenderableType:
             "at least": _grade(document["min_grade"]),
             "open for": span(document["estimated_time_limit_seconds"]),
             "slots": document["max_claims"],
-            "note": Text("\n".join(document["warnings"]), "yellow"),
+            **{name: Styled(text, "yellow") for name, text in notes.items()},
         }
     )
 
 
-def job(row: Json) -> RenderableType:
-    """A drop, whole."""
-    parts = [facts(_drop_facts(row)), *_prompt(row)]
+def job(row: Json) -> Block:
+    """Return a drop, whole."""
+    parts = [_drop_facts(row), *_prompt(row)]
     if row["winning_submission_id"]:
-        parts += [Text("\nwinning entry", "bold"), _body(row)]
-    return Group(*parts)
+        parts.append(_body("winning entry", row))
+    return Blocks(parts)
 
 
-def public_drop(row: Json) -> RenderableType:
-    """A drop as everybody may see it."""
-    parts = [facts(_drop_facts(row)), *_prompt(row)]
+def public_drop(row: Json) -> Block:
+    """Return a drop as everybody may see it."""
+    parts = [_drop_facts(row), *_prompt(row)]
     if row["ranking"]:
-        places = [Text("  ").join(_place(place)) for place in row["ranking"]]
-        parts += [Text("\nranking", "bold"), *places]
-    elif arena := [slot for slot in row["slots"] if slot["state"] != "free"]:
-        parts += [Text("\narena", "bold"), *(Text(clean(_slot(slot))) for slot in arena)]
-    return Group(*parts)
+        places = (f"{p['rank']}. {p['grade']}  {p['agent']['name']}" for p in row["ranking"])
+        parts.append(Prose("ranking", "\n".join(places)))
+    elif taken := [slot for slot in row["slots"] if slot["state"] != "free"]:
+        parts.append(Prose("arena", "\n".join(map(_slot, taken))))
+    return Blocks(parts)
 
 
-def _drop_facts(row: Json) -> Json:
+def _drop_facts(row: Json) -> Block:
     slots = f"{row['claims_count']} of {row['max_claims']}"
-    closes = row["status"] == "open" and row["window_closes_at"]
-    return {
-        "drop": row["title"],
-        "id": row["id"],
-        "status": _status(row["status"]),
-        "why": row["failure_reason"],
-        "pack": row["pack"],
-        "bounty": dollars(row["price_cents"]),
-        "at least": _grade(row["min_grade"]),
-        "closes": relative(closes) if closes else None,
-        "calling off": "asked for" if row["cancel_requested_at"] and closes else None,
-        "slots": f"{slots} taken, {counted(row['submissions_count'], 'entry', 'entries')}",
-        "envVars": ", ".join(sorted(row.get("envVars", {}))),
-        "files": ", ".join(file["name"] for file in row["attachments"]),
-        "grade": _grade(row["grade"]),
-        "judge": row["grade_rationale"],
-    }
+    is_open = row["status"] == "open" and row["window_closes_at"] is not None
+    return Facts(
+        {
+            "drop": row["title"],
+            "id": row["id"],
+            "status": _status(row["status"]),
+            "why": row["failure_reason"],
+            "pack": row["pack"],
+            "bounty": dollars(row["price_cents"]),
+            "at least": _grade(row["min_grade"]),
+            "closes": Moment(row["window_closes_at"] if is_open else None),
+            "calling off": "asked for" if row["cancel_requested_at"] and is_open else None,
+            "slots": f"{slots} taken, {counted(row['submissions_count'], 'entry', 'entries')}",
+            "envVars": ", ".join(sorted(row.get("envVars", {}))),
+            "files": ", ".join(file["name"] for file in row["attachments"]),
+            "grade": _grade(row["grade"]),
+            "judge": row["grade_rationale"],
+        }
+    )
 
 
-def _prompt(row: Json) -> list[RenderableType]:
-    """The prompt, unless the title says all of it."""
+def _prompt(row: Json) -> list[Block]:
+    """Return the prompt, unless the title says all of it."""
     prompt = row["prompt"].strip()
-    return [Text("\nprompt", "bold"), Text(clean(prompt))] if prompt != row["title"] else []
-
-
-def _place(place: Json) -> tuple[Text, ...]:
-    return Text(f"{place['rank']}."), _grade(place["grade"]) or Text("–"), Text(clean(place["agent"]["name"]))
+    return [Prose("prompt", prompt)] if prompt != row["title"] else []
 
 
 def _slot(slot: Json) -> str:
-    doing = "has handed in" if slot["state"] == "entered" else f"works, {relative(slot['expires_at'])}"
-    return f"{slot['slot']}. {slot['agent']['name']} {doing}"
+    state = "has handed in" if slot["state"] == "entered" else "is at work"
+    return f"{slot['slot']}. {slot['agent']['name']} {state}"
 
 
-def wallet(document: Json) -> RenderableType:
-    """A balance and the latest movements."""
-    history = _table(
-        document["ledger"],
-        ("when", lambda line: relative(line["created_at"])),
-        ("change", lambda line: f"{'+' if line['delta'] > 0 else ''}{dollars(line['delta'])}"),
-        ("reason", lambda line: line["reason"]),
-        ("drop", lambda line: line.get("job_id")),
-        nothing="Nothing has moved yet.",
+def wallet(document: Json) -> Block:
+    """Return a balance and the latest movements."""
+    columns: tuple[Column, ...] = (
+        Column("when", lambda line: Moment(line["created_at"])),
+        Column("change", lambda line: f"{'+' if line['delta'] > 0 else ''}{dollars(line['delta'])}"),
+        Column("reason", lambda line: line["reason"]),
+        Column("drop", lambda line: Ident(line.get("job_id"))),
     )
     held = dollars(document["escrow_cents"])
-    return Group(facts({"balance": dollars(document["balance_cents"]), "in escrow": held}), Text(), history)
+    facts = Facts({"balance": dollars(document["balance_cents"]), "in escrow": held})
+    return Blocks([facts, Rows(document["ledger"], columns, "Nothing has moved yet.")])
 
 
-def facts(values: Json) -> RenderableType:
-    """Names and values, one a line; what there is not is left out."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    for name, value in values.items():
-        if value not in _NOTHING:
-            grid.add_row(Text(clean(name)), _cell(value))
-    return grid
+def plain(document: Json) -> Facts:
+    """Return any one thing, with its names in words: `balance_cents` as dollars, times relative."""
+    return Facts(dict(_worded(name, value) for name, value in document.items()))
 
 
-def plain(document: Json) -> RenderableType:
-    """Any one thing, with its names in words: `balance_cents` as dollars, times relative."""
-    return facts(dict(_worded(name, value) for name, value in document.items()))
-
-
-def listed(document: Any, nothing: str) -> RenderableType:
-    """Any list of things that are alike, whether it comes bare or under a name."""
+def listed(document: Any, nothing: str) -> Rows:
+    """Return any list of things that are alike, bare or under a name; ids come first."""
     rows = rows_of(document)
-    names = sorted(rows[0] if rows else [], key=lambda name: name == "id")  # ids are long: last
-    return _table(rows, *(_column(name) for name in names), nothing=nothing)
+    names = sorted(rows[0] if rows else [], key=lambda name: name != "id")
+    return Rows(rows, [_column(name) for name in names], nothing)
 
 
 def rows_of(document: Any) -> list[Json]:
-    """The list in an answer, whether it comes bare or under a name."""
+    """Return the list in an answer, whether it comes bare or under a name."""
     if isinstance(document, dict):
         return next((value for value in document.values() if isinstance(value, list)), [])
     rows: list[Json] = document
@@ -239,15 +223,17 @@ def rows_of(document: Any) -> list[Json]:
 
 
 def _column(name: str) -> Column:
-    return _worded(name, None)[0], lambda row: _worded(name, row.get(name))[1]
+    return Column(_worded(name, None)[0], lambda row: _worded(name, row.get(name))[1])
 
 
-def _worded(name: str, value: Any) -> tuple[str, Any]:
+def _worded(name: str, value: Any) -> tuple[str, Value]:
     words = name.removesuffix("_cents").removesuffix("_at").replace("_", " ")
     if name.endswith("_cents") and isinstance(value, int):
         return words, dollars(value)
     if name.endswith("_at") and isinstance(value, str):
-        return words, relative(value)
+        return words, Moment(value)
+    if name == "id" and isinstance(value, str):
+        return words, Ident(value)
     if isinstance(value, bool):
         return words, "yes" if value else "no"
     if isinstance(value, list):
@@ -255,57 +241,22 @@ def _worded(name: str, value: Any) -> tuple[str, Any]:
     return words, value
 
 
-def _table(rows: Iterable[Json], *columns: Column, nothing: str) -> RenderableType:
-    """Rows in columns, but those in which there is nothing: ids are long, and terminals narrow."""
-    found = [[value(row) for _, value in columns] for row in rows]
-    if not found:
-        return Text(nothing)
-    told = [number for number in range(len(columns)) if any(row[number] not in _NOTHING for row in found)]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for number in told:
-        name = columns[number][0]
-        table.add_column(
-            name,
-            no_wrap=name not in ("title", "personality"),
-            overflow="fold",
-            min_width=TITLE_WIDTH_MIN if name == "title" else None,
-        )
-    for row in found:
-        table.add_row(*(_cell(row[number]) for number in told))
-    return table
+def _status(status: str) -> Styled:
+    return Styled(status, STATUS_STYLES.get(status, ""))
 
 
-def _cell(value: Any) -> RenderableType:
-    if isinstance(value, Text):
-        return value
-    return Text("–" if value is None or value == "" else clean(value))
+def _grade(grade: str | None) -> Styled | None:
+    return Styled(grade, GRADE_STYLES.get(grade, "")) if grade else None
 
 
-def _status(status: str) -> Text:
-    return Text(clean(status), _STATUS_STYLES.get(status, ""))
-
-
-def _grade(grade: str | None) -> Text | None:
-    return Text(clean(grade), _GRADE_STYLES.get(grade, "")) if grade else None
-
-
-def _grade_mix(agent: Json) -> Text:
-    """How often each grade, the best first: `3 S  20 A`."""
+def _grade_mix(agent: Json) -> str:
+    """Return how often each grade came, the best first: `3 S  20 A`."""
     mix = agent["grades"]
-    counts = ((grade, mix[grade]) for grade in _GRADE_STYLES if mix.get(grade))
-    return Text("  ").join(Text(f"{count} {grade}", _GRADE_STYLES[grade]) for grade, count in counts)
+    return "  ".join(f"{mix[grade]} {grade}" for grade in GRADE_STYLES if mix.get(grade))
 
 
-def _entry_state(row: Json) -> str:
-    if row["state"] == "submitted":
-        return "handed in"
-    if row["state"] == "expired":
-        return f"lost {relative(row['claim_expires_at'])}"
-    return f"due {relative(row['claim_expires_at'])}"
-
-
-def _body(row: Json) -> RenderableType:
+def _body(heading: str, row: Json) -> Block:
     if row.get("sealed"):
-        return Text("sealed until the drop is decided", "dim")
+        return Prose(heading, SEALED, "dim")
     files = "\n".join(f"[{file['name']}, {file['size']} bytes]" for file in row["output_attachments"])
-    return Text(clean("\n".join(part for part in (row["output_text"], files) if part)))
+    return Prose(heading, "\n".join(part for part in (row["output_text"], files) if part))

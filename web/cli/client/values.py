@@ -9,21 +9,33 @@ from uuid import UUID
 
 import click
 
+PREFIX_MIN = 8  # digits of the beginning of an id
+
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_EXAMPLE = "019dbf3e-6f00-7c3a-9d51-0242ac120002"
+_PREFIX = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")
+
+
+class Cents(int):
+    """An amount of cents. `bare`: written as a number alone, which may have been meant as dollars."""
+
+    bare = False
 
 
 class _Money(click.ParamType):
     name = "cents"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Cents:
         """`150` or `$1.50`."""
         if isinstance(value, int):
-            return value
+            return Cents(value)
         if found := re.fullmatch(r"\$(\d{1,9})(?:\.(\d\d))?", value, re.ASCII):
-            return int(found[1]) * 100 + int(found[2] or 0)
+            return Cents(int(found[1]) * 100 + int(found[2] or 0))
         if not re.fullmatch(r"\d{1,11}", value, re.ASCII):
             self.fail(f"{value!r} is neither cents, such as 150, nor dollars, such as '$1.50'.", param, ctx)
-        return int(value)
+        cents = Cents(value)
+        cents.bare = True
+        return cents
 
 
 class _Seconds(click.ParamType):
@@ -44,13 +56,17 @@ class _Id(click.ParamType):
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """A whole id: the beginnings of those made within the same minute are alike."""
+        """A whole id, or its beginning as tables show it: see `whole` and `drop_id`."""
+        text = str(value).strip().lower()
         try:
-            return str(UUID(str(value)))
+            return str(UUID(text))
         except ValueError:
-            self.fail(f"{value!r} is no id, such as 019dbf3e-6f00-7c3a-9d51-0242ac120002.", param, ctx)
+            if not _PREFIX.fullmatch(text) or len(text) >= ID_LENGTH:
+                self.fail(f"{value!r} is no id, such as {_EXAMPLE}, nor how one begins.", param, ctx)
+            return text
 
 
+ID_LENGTH = 36  # characters of a whole id
 MONEY, SECONDS, ID = _Money(), _Seconds(), _Id()
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 

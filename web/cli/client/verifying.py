@@ -6,21 +6,19 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from web.cli.client.blocks import Lines, Styled
 from web.cli.client.command import OTHER, Answer, Command, connect, show
-from web.cli.client.texts import clean
+from web.cli.client.ids import drop_id
 from web.cli.client.values import ID
 from web.client import Client, Forbidden, Json, NotFound, Unavailable
 from workers.judge.decoding import START_BYTES, decoded
 from workers.judge.findings import Finding, Result
 from workers.judge.verify import Known
 from workers.judge.verify import verify as worked_out
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _MARKS: dict[Result, tuple[str, str]] = {
     "verified": ("✓", "green"),
@@ -29,7 +27,7 @@ _MARKS: dict[Result, tuple[str, str]] = {
 }
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clorp verify 01a22147-8f6b", "clorp verify 01a22147-8f6b --json"))
 @click.argument("job_id", metavar="ID", type=ID)
 def verify(job_id: str) -> None:
     """Work a receipt out anew from the entries; exit 1 where it says something else.
@@ -38,10 +36,11 @@ def verify(job_id: str) -> None:
     competitor their own and the winner's. Downloads their files to see which are text.
     """
     client = connect()
+    job_id = drop_id(client, job_id)
     receipt, job = client.receipt(job_id), client.job(job_id)
     findings = worked_out(receipt, {**job, "id": job_id}, _readable(client, job))
     counts = Counter(finding.result for finding in findings)
-    show(Answer(_document(job_id, findings, counts), lambda: _told(findings, counts)))
+    show(Answer(_document(job_id, findings, counts), lambda: _report(findings, counts)))
     if counts["differs"]:
         click.get_current_context().exit(OTHER)
 
@@ -93,27 +92,22 @@ def _document(job_id: str, findings: list[Finding], counts: Counter[Result]) -> 
     }
 
 
-def _told(findings: list[Finding], counts: Counter[Result]) -> "Text":
-    from rich.text import Text
-
-    lines = [_line(finding) for finding in findings]
+def _report(findings: list[Finding], counts: Counter[Result]) -> Lines:
     result: Result = "differs" if counts["differs"] else "verified"
     summary = (
         f"{counts['verified']} verified, {counts['differs']} differ, {counts['unknown']} could not be checked"
     )
-    return Text("\n").join([*lines, Text(""), Text(summary, _MARKS[result][1])])
+    return Lines([*map(_line, findings), Styled(""), Styled(summary, _MARKS[result][1])])
 
 
-def _line(finding: Finding) -> "Text":
-    from rich.text import Text
-
+def _line(finding: Finding) -> Styled:
     mark, style = _MARKS[finding.result]
-    told = f"{finding.about}: {finding.what}"
+    text = f"{mark} {finding.about}: {finding.what}"
     if finding.result == "differs":
-        told += f": the receipt says {_shown(finding.said)}, it should be {_shown(finding.found)}"
+        text += f": the receipt says {_shown(finding.said)}, it should be {_shown(finding.found)}"
     elif finding.why:
-        told += f": {finding.why}"
-    return Text(mark, style).append(clean(f" {told}"), "dim" if finding.result == "unknown" else "default")
+        text += f": {finding.why}"
+    return Styled(text, style)
 
 
 def _shown(value: Any) -> str:

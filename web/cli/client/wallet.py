@@ -3,11 +3,12 @@
 import click
 
 from web.cli.client import tables
+from web.cli.client.amounts import TOPUP_MIN_CENTS, amount_meant
 from web.cli.client.command import Answer, Group, connect
-from web.cli.client.values import MONEY
+from web.cli.client.values import MONEY, Cents
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, examples=("clorp wallet", "clorp wallet topup '$10.00'"))
 @click.option(
     "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Movements to show."
 )
@@ -21,23 +22,29 @@ def wallet(ctx: click.Context, limit: int, offset: int) -> Answer | None:
     return Answer(document, lambda: tables.wallet(document))
 
 
-@wallet.command()
+@wallet.command(examples=("clorp wallet topup '$10.00'", "clorp wallet topup 1000 --json"))
 @click.argument("cents", type=MONEY, metavar="CENTS|'$5.00'")
-def topup(cents: int) -> Answer:
+def topup(cents: Cents) -> Answer:
     """Put money in."""
-    document = connect().topup(cents)
+    document = connect().topup(amount_meant(cents, TOPUP_MIN_CENTS, "the least top-up"))
     return Answer(document, lambda: tables.plain(document))
 
 
-@wallet.command()
+@wallet.command(examples=("clorp wallet withdraw '$5.00'", "clorp wallet withdraw 500 --profile bob"))
 @click.argument("cents", type=MONEY, metavar="CENTS|'$5.00'")
-def withdraw(cents: int) -> Answer:
+def withdraw(cents: Cents) -> Answer:
     """Take money out."""
-    document = connect().withdraw(cents)
+    document = connect().withdraw(amount_meant(cents, TOPUP_MIN_CENTS, "the least withdrawal"))
     return Answer(document, lambda: tables.plain(document))
 
 
-@wallet.command("auto-topup")
+@wallet.command(
+    "auto-topup",
+    examples=(
+        "clorp wallet auto-topup --below '$5.00' --amount '$20.00'",
+        "clorp wallet auto-topup --off",
+    ),
+)
 @click.option(
     "--below", type=MONEY, metavar="CENTS|'$5.00'", help="Fill up when the balance falls below this."
 )

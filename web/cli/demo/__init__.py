@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.live import Live
 
 from web.cli.background import BackgroundError, System, running, tail
+from web.cli.client.waiting import anim_option
+from web.cli.commands import Command
 from web.cli.demo import stage
 from web.cli.demo.cast import acts
 from web.cli.demo.story import Story
@@ -22,18 +24,19 @@ from web.cli.demo.story import Story
 _SETTINGS = {"CLORP_TIME_LIMIT_MIN_SECONDS": "5", "CLORP_RATE_LIMITS": "off"}
 
 
-@click.command()
+@click.command(cls=Command, examples=("clorp demo", "clorp demo --keep"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end instead of a show.")
 @click.option("--keep", is_flag=True, help="Go on running after the show, until Ctrl-C.")
-def demo(as_json: bool, keep: bool) -> None:
+@anim_option
+def demo(as_json: bool, keep: bool, no_anim: bool) -> None:
     """Watch drops being posted, fought over, judged and paid, on a system of its own."""
     console = Console(stderr=as_json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="clorp-demo-"))
     try:
         with ExitStack() as stack:
-            with _starting(console):
+            with _starting(console, no_anim):
                 system = stack.enter_context(running(folder, _SETTINGS))
-            well = _show(console, system, as_json)
+            well = _show(console, system, as_json, no_anim)
             if keep and well:
                 console.print(f"still running: {system.api_url}; Ctrl-C ends it")
                 _wait_for_ctrl_c()
@@ -44,16 +47,16 @@ def demo(as_json: bool, keep: bool) -> None:
     sys.exit(0 if well else 1)
 
 
-def _starting(console: Console) -> AbstractContextManager[object]:
+def _starting(console: Console, no_anim: bool) -> AbstractContextManager[object]:
     parts = "starting PostgreSQL, Valkey, the API, two workers and beat"
-    if console.is_terminal:
+    if console.is_terminal and not no_anim:
         return console.status(parts)
     console.print(f"· {parts}")
     return nullcontext()
 
 
-def _show(console: Console, system: System, as_json: bool) -> bool:
-    live = console.is_terminal and not as_json
+def _show(console: Console, system: System, as_json: bool, no_anim: bool) -> bool:
+    live = console.is_terminal and not as_json and not no_anim
 
     def tell(event: str) -> None:
         if not live:
@@ -68,6 +71,8 @@ def _show(console: Console, system: System, as_json: bool) -> bool:
     else:
         story.post(acts())
         story.play(lambda: None)
+    if not (live or as_json):
+        console.print(stage.arena(story.scenes))
     return _close(console, story, before, system, as_json)
 
 
@@ -79,13 +84,9 @@ def _close(console: Console, story: Story, before: dict[str, int], system: Syste
         result = {"well": well, "failures": story.failures, "drops": drops}
         click.echo(json.dumps({**result, "before": before, "after": after, "audit": asdict(audit)}))
         return well
-    if not console.is_terminal:
-        console.print(stage.arena(story.scenes))
     console.print(stage.books(before, after), stage.verdict(audit))
     if well:
-        console.print(
-            "\nNext: [bold]make up[/] for a market of your own; the README has it in eight lines of curl."
-        )
+        console.print("\nNext: [bold]make up[/] starts a market of your own; the README trades a drop in it.")
     else:
         console.print("\n".join(story.failures), tail(system.log), style="red")
     return well

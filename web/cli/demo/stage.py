@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.table import Table
@@ -10,18 +11,12 @@ from rich.text import Text
 
 from models.ledger import Audit
 from models.money import dollars
+from web.cli.client.tables import GRADE_STYLES
 from web.cli.demo.story import Scene
 
-GRADE_STYLES = {
-    "S": "bold magenta",
-    "A": "bold green",
-    "B": "green",
-    "C": "yellow",
-    "D": "red",
-    "F": "bold red",
-}
 PACK_STYLES = {"roast": "red", "cook": "yellow", "code": "cyan", "scout": "green", "wild": "magenta"}
 BAR_WIDTH = 18
+INDENT = 6  # columns, below the name of the pack
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -35,10 +30,11 @@ def arena(scenes: list[Scene]) -> RenderableType:
 
 def _title(scene: Scene) -> RenderableType:
     job = scene.job
-    line = Table.grid(expand=True)
-    line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    line = Table.grid(expand=True, padding=(0, 2))
+    line.add_column(ratio=1)
     line.add_column(justify="right", no_wrap=True)
     title = Text.assemble((f"{job['pack']:<6}", PACK_STYLES[job["pack"]]), (job["title"], "bold"))
+    title.no_wrap, title.overflow = True, "ellipsis"
     line.add_row(title, Text(dollars(job["price_cents"]), "bold"))
     return line
 
@@ -68,12 +64,12 @@ def _reveal(scene: Scene) -> Text:
     return line
 
 
-def _entries(scene: Scene) -> Text:
+def _entries(scene: Scene) -> RenderableType:
     if scene.ranking:
         winner = scene.ranking[0]
         paid = f"takes {dollars(scene.job['payout_cents'])}" if scene.job["status"] == "verified" else "wins"
-        line = Text(no_wrap=True, overflow="ellipsis")
-        return line.append(f"      {winner['agent']} {paid}: ", "green").append(winner["rationale"], "dim")
+        words = Text.assemble((f"{winner['agent']} {paid}: ", "green"), (winner["rationale"], "dim"))
+        return Padding(words, (0, 0, 0, INDENT))
     slots = ["●" if name in scene.submitted else "◐" for name in scene.claimed]
     shown = " ".join(slots + ["○"] * (scene.job["max_claims"] - len(slots)))
     return Text.assemble("      ", (shown, "cyan"), ("  " + " ".join(scene.claimed), "dim"))

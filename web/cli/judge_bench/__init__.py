@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.settings import settings
+from web.cli.commands import Command
 from web.cli.judge_bench import chart, data, measuring, report
 from web.cli.judge_bench.data import DataError, File, Injection
 from web.cli.judge_bench.measuring import Away, Question
@@ -29,7 +30,14 @@ _OVERRIDES = {
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("judge-bench")
+@click.command(
+    "judge-bench",
+    cls=Command,
+    examples=(
+        "clorp judge-bench --data lists/ --limit 20",
+        "clorp judge-bench --data lists/ --judge llm --model NAME --out rows.jsonl",
+    ),
+)
 @click.option(
     "--data",
     "where",
@@ -77,7 +85,9 @@ def command(
     drop is, with as many ballots and calls; the caps on cents of a drop and a day do not count here.
     """
     if picture and not chart.possible():
-        raise click.UsageError("--chart draws with matplotlib: pip install 'clorp[bench]'")
+        raise click.UsageError(
+            "--chart draws with matplotlib, which is missing here: `make setup` brings it."
+        )
     if picture and not picture.absolute().parent.is_dir():
         raise click.UsageError(f"--chart: there is no folder {picture.absolute().parent}")
     models = _models(overrides, fallback_model)

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from web.cli.background import BackgroundError, ended_in_order
+from web.cli.commands import Command
 from web.cli.torture import report
 from web.cli.torture.faults import FAULTS, possible
 from web.cli.torture.plan import Plan
@@ -41,7 +42,11 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
     return names
 
 
-@click.command("torture")
+@click.command(
+    "torture",
+    cls=Command,
+    examples=("clorp torture --list", "clorp torture --seconds 300 --seed 2 --markdown > report.md"),
+)
 @click.option("--seconds", default=60.0, show_default=True, type=_Amount(1), help="Time under fire.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same drops, same order of faults.")
 @click.option(
