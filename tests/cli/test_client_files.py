@@ -73,7 +73,7 @@ def test_a_file_that_is_too_large_is_refused_with_its_limit(by, tmp_path):
     path = tmp_path / "large.png"
     path.write_bytes(KINDS["PNG"].make(FILE_MAX + 1, 1))
     result = by(person(1000), "drop", "Draw it.", "-y", "--attach", path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert str(FILE_MAX) in result.stderr
 
 

@@ -38,7 +38,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
 def test_every_command_explains_itself(clorp: Clorp, name: str):
     result = clorp(name, "--help")
     assert result.exit_code == 0
-    assert result.output.startswith(f"Usage: main {name}")
+    assert result.output.startswith(f"Usage: clorp {name}")
 
 
 def test_the_version_is_told(clorp):

@@ -33,6 +33,7 @@ WITHOUT = {
     "/docs.css",
     "/llms.txt",
     "/skill.md",
+    "/client.py",
     "/wallet/done",
 }
 DROP = {"prompt": "Name three rivers.", "confirmed": True}
