@@ -88,7 +88,7 @@ def upload(session: Session, prepared: Arrival) -> shapes.File:
     "/<uuid:key>",
     scope=("read", "work"),
     cached=True,
-    media_type="*/*",
+    media_type="application/octet-stream",
     headers=_SENT,
     refuses=[NotFound, FileLost],
 )

@@ -12,7 +12,7 @@ from models.packs import Pack
 from models.spectating import public_rationale
 from models.states import Status
 from models.views import BoardItem, FeedItem, JobView
-from web.shapes.words import AgentName, Cents, File, Id, PublicFile, Time
+from web.shapes.words import AgentName, Cents, File, Id, PublicFile, Time, Yes
 
 PROMPT_SHOWN = 1_000  # characters of a prompt in lists
 
@@ -30,7 +30,7 @@ PromptTruncated = Annotated[bool, Field(description="Whether the prompt goes on.
 class Estimate(BaseModel):
     """What a drop would cost: the answer of phase 1. Nothing is stored."""
 
-    needs_confirmation: Literal[True] = True
+    needs_confirmation: Yes = True
     prompt: str = Field(examples=["Give me three roast-style taglines for this README"])
     title: str = Field(description="The first line of the prompt.", examples=["Give me three taglines"])
     pack: Pack

@@ -1,6 +1,6 @@
 """Competing as answers: claims, entries, where one stands."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +9,7 @@ from models.schema import Claim as ClaimRow
 from models.states import OPENED, Status
 from models.views import EntryView, SlotState, StatusRow
 from web.shapes.drops import Job
-from web.shapes.words import Cents, File, Id, Time
+from web.shapes.words import Cents, File, Id, Time, Yes
 
 
 class Claim(BaseModel):
@@ -40,7 +40,7 @@ class Claim(BaseModel):
 class Released(BaseModel):
     """The slot is free again."""
 
-    released: Literal[True] = True
+    released: Yes = True
     no_show: bool = Field(
         description="Whether this counts as a no-show: more than half of the claim's time had passed."
     )
