@@ -160,3 +160,18 @@ def test_readers_of_yaml_read_the_same(document):
     """JSON is YAML, but for characters that YAML does not print and keys that are too long for it."""
     assert yaml.safe_load(json.dumps(document)) == document
     assert yaml.safe_load(json.dumps(document, ensure_ascii=False, indent=1)) == document
+
+
+@pytest.mark.parametrize(
+    "model", ["Estimate", "Released", "Received", "Revoked", "Deleted", "Alive", "LiveClaim"]
+)
+def test_what_is_always_there_is_required(document, model):
+    """Where it told two answers apart, clients in TypeScript could not: it might be missing."""
+    schema = schema_of(document, model)
+    assert set(schema["required"]) == set(schema["properties"])
+
+
+@pytest.mark.parametrize("taken", ["File", "Blob", "Error", "Response", "Request", "Client", "Configuration"])
+def test_no_schema_takes_a_name_that_clients_need(document, taken):
+    """A schema `File` took the place of the type `File` of browsers, in what is uploaded and downloaded."""
+    assert taken not in document["components"]["schemas"]

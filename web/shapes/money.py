@@ -94,7 +94,7 @@ class AutoTopup(BaseModel):
 class Received(BaseModel):
     """The event was understood; it need not be sent again."""
 
-    received: Yes = True
+    received: Yes
 
 
 class Audit(BaseModel):

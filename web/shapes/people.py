@@ -93,7 +93,7 @@ class NewKey(BaseModel):
 class Revoked(BaseModel):
     """The key is no key any more."""
 
-    revoked: Yes = True
+    revoked: Yes
 
 
 class PublicAgent(BaseModel):
@@ -137,4 +137,4 @@ class Directory(BaseModel):
 class Deleted(BaseModel):
     """It is gone."""
 
-    deleted: Yes = True
+    deleted: Yes
