@@ -24,7 +24,7 @@ REFUSALS = {
     431: ("request_header_fields_too_large", "The header fields are too large; send fewer or shorter ones."),
     500: ("internal_error", "Something went wrong on our side."),
     501: ("not_implemented", "This transfer coding is not known here; send the body as it is, or chunked."),
-    503: ("unavailable", "Too much is under way; try again."),
+    503: ("unavailable", "The server is too busy, or about to stop, to take the whole of it; try again."),
 }
 RETRY_SECONDS = 5  # of a 503
 _STATUS = {

@@ -193,7 +193,7 @@ class Porter(gthread.ThreadWorker):
             return
         self._next_look = now + LOOK_SECONDS
         for conn in [conn for conn, arriving in self._arriving.items() if now >= arriving.due]:
-            self._turn_away(conn, 408)
+            self._turn_away(conn, 408 if self.alive else 503)  # a stop is not the client's delay
         for conn in [conn for conn, due in self._leaving.items() if now >= due]:
             self._give_up(conn)
         for conn in [conn for conn, due in self._parting.items() if now >= due]:

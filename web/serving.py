@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import sys
-import threading
 from contextlib import suppress
 from typing import Any
 
@@ -76,11 +75,11 @@ class worker_class(porter.Porter):  # the name of gunicorn's setting
         if not self.booted:
             sys.exit(0)  # nobody is served yet, and the rest of a slow import would be for nothing
         super().handle_exit(sig, frame)
-        self.method_queue.defer(self.leave_the_slow)
         from web import watch
 
-        # In a thread, for a handler may have interrupted whoever holds the lock that this takes.
-        threading.Thread(target=watch.end, name="end").start()
+        # Both in the loop: a handler may have interrupted a thread that holds a lock which they take.
+        self.method_queue.defer(self.leave_the_slow)
+        self.method_queue.defer(watch.end)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

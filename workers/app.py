@@ -1,5 +1,7 @@
 """The Celery application of the workers and of beat."""
 
+import os
+import signal
 from typing import Any
 
 from celery import Celery
@@ -9,6 +11,7 @@ import celeryconfig
 from models import crash, db
 from models.settings import settings
 from workers import alive, hearing, journal  # noqa: F401  # two listen to Celery's signals
+from workers.supervisor import die_with_parent
 
 
 class _Celery(Celery):
@@ -33,6 +36,8 @@ crash.plan(settings().crash_at)
 
 
 @worker_process_init.connect(weak=False)
-def _own_connections(**_: object) -> None:
-    """A forked child must not share its parent's connections."""
+def _stand_alone(**_: object) -> None:
+    """Share no connection with the parent of this process, and end with it."""
     db.forget()
+    if prepare := die_with_parent(signal.SIGKILL, os.getppid()):
+        prepare()

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-import time
+from datetime import UTC, datetime
 from typing import IO
 
 from rich.console import Console
@@ -17,7 +17,8 @@ class Log:
 
     def say(self, text: str, name: str, style: str) -> None:
         """A line of the log; never raises."""
-        line = Text(f"{time.strftime('%H:%M:%S')} ", style="dim")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        line = Text(f"{at}Z ", style="dim")
         try:
             self._console.print(line + Text(f"{name:<8} ", style=style) + Text.from_ansi(text))
         except (Exception, SystemExit):  # a full disk, a closed pipe; rich would end the program for one

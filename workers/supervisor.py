@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from workers.relay import Log
+from workers.stopping import Stop
 
 END_SECONDS = 9.0  # everything together; a stop is promised within ten
 RESTART_PATIENCE_SECONDS = 5.0  # for one that is to be replaced while the others go on
 LAST_WORDS_SECONDS = 0.5  # what has ended may have left output to read
 RESTART_SECONDS_MIN = 0.2
 RESTART_SECONDS_MAX = 5.0
+TEND_SECONDS = 0.05  # between two looks at the children
 HEALTHY_SECONDS = 5.0  # who lived so long has no bad start behind it, whatever ended it then
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
@@ -36,6 +38,7 @@ class Child:
     argv: list[str]
     stage: int
     stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals = signal.SIGKILL  # when we are killed: to end in order it may need others
     share: int = 1  # of END_SECONDS, against those of the other stages
     files: tuple[int, ...] = ()  # open ones that it inherits, every time it is started
     env: dict[str, str] = field(default_factory=dict, repr=False)  # added to ours; holds secrets
@@ -63,27 +66,16 @@ class Supervisor:
     def __init__(self, log: IO[str] | None = None) -> None:
         self._log = Log(log)
         self._runs: list[_Run] = []
-        self._stopping = threading.Event()
-        self._signals = 0
+        self._stop = Stop()
 
     def catch_signals(self) -> None:
-        """SIGINT, SIGTERM and SIGHUP end everything in order; a second one does so at once.
-
-        An ignored SIGHUP is `nohup`, and stays ignored. An ignored SIGINT is only how scripts start
-        what runs in their background: whoever sends one all the same means it.
-        """
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if name != signal.SIGHUP or signal.getsignal(name) != signal.SIG_IGN:
-                signal.signal(name, self._caught)
-
-    def _caught(self, *_: object) -> None:
-        self._signals += 1
-        self._stopping.set()
+        """SIGINT, SIGTERM and SIGHUP end everything in order; a second one does so at once."""
+        self._stop.catch_signals(self._kill_all)
 
     @property
     def stopping(self) -> bool:
         """Whether the end has been asked for."""
-        return self._stopping.is_set()
+        return self._stop.asked
 
     def say(self, text: str, name: str = "clorp", style: str = "bold") -> None:
         """A line of the log; never raises."""
@@ -105,7 +97,7 @@ class Supervisor:
         """One look at every child, and a moment's rest."""
         for run in self._runs:
             self._revive(run)
-        self._stopping.wait(0.05)
+        self._stop.wait(TEND_SECONDS)
 
     def let_go(self, above: int) -> None:
         """Tell the children of all stages above this one to end, at once; `stop` then waits for them.
@@ -128,7 +120,7 @@ class Supervisor:
             # What a stage does not use of its share is left to the next ones.
             left = (deadline - time.monotonic()) * shares[place] / sum(shares[place:])
             until = time.monotonic() + left
-            while any(_alive(run) for run in runs) and time.monotonic() < until and self._signals < 2:
+            while any(_alive(run) for run in runs) and time.monotonic() < until:
                 time.sleep(0.02)
             for run in runs:
                 if _alive(run):
@@ -138,6 +130,7 @@ class Supervisor:
                     run.process.wait()
         self._hear_last_words()
         self._runs.clear()
+        self._stop.close()
 
     def restart(self, name: str) -> None:
         """Have this child replaced; one that does not end when it is told to is killed."""
@@ -165,12 +158,16 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,  # Ctrl-C in a terminal reaches only us, who end the others in order
-            preexec_fn=die_with_parent(run.child.stop_signal),
+            preexec_fn=die_with_parent(run.child.orphan_signal),
             cwd="/" if run.child.user is not None else None,
             pass_fds=run.child.files,
         )
         assert run.process.stdout is not None
         run.relay = self._log.follow(run.process.stdout, run.child.name, run.colour)
+
+    def _kill_all(self) -> None:
+        for run in self._runs:
+            _signal_group(run, signal.SIGKILL)
 
     def _hear_last_words(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_SECONDS
@@ -225,11 +222,16 @@ def _ending(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
-def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """What a child runs first: on Linux it gets this signal when we are killed, so nothing is left behind."""
+def die_with_parent(number: signal.Signals, parent: int | None = None) -> Callable[[], None] | None:
+    """Return what a child has to run first, so that it gets this signal when its parent ends. Linux only.
+
+    Args:
+        number: of the signal.
+        parent: its pid; left out, this process is the parent.
+    """
     if not Path("/proc/self/status").exists():
         return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # before the fork: afterwards little is safe
+    prctl, parent = ctypes.CDLL(None).prctl, parent or os.getpid()  # before the fork: later little is safe
 
     def prepare() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)

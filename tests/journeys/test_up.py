@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("up")  # one beside the shared system: each
 
 SILENT_SECONDS = 2  # after which a connection without a request has no thread any more
 get = partial(httpx2.get, timeout=PATIENCE_SECONDS)
-LINE = re.compile(r"\d\d:\d\d:\d\d \w+ +\S.*")
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \w+ +\S.*")
 
 
 @dataclass(frozen=True)

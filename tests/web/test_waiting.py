@@ -118,6 +118,20 @@ def test_who_is_up_to_date_waits_for_a_304(wait):
     assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", now)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate"])
+def test_an_etag_that_a_compressing_proxy_has_changed_is_known_again(wait, job_id, coding):
+    """Apache's `mod_deflate` gives clients `W/"x-gzip"` and passes on what they send back."""
+    now = wait(0).headers["ETag"]
+    changed = f'{now[:-1]}-{coding}"'
+    assert wait(0, changed).status_code == 304
+    assert wait(0, f'W/"other", {changed}').status_code == 304
+    with taking(1):
+        assert wait(1, changed).status_code == 304
+    claim(person(), job_id)
+    with soon():
+        assert wait(LONGEST, changed).status_code == 200
+
+
 def test_who_names_no_state_waits_for_the_same_again(wait):
     now = wait(0)
     with taking(1):

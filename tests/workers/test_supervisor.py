@@ -19,6 +19,7 @@ from workers import supervisor as module
 from workers.supervisor import Child, Supervisor
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(99)"
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"  # RFC 3339, in UTC
 PATIENT = "import time; print('up'); time.sleep(99)"
 
 
@@ -252,6 +253,33 @@ def test_a_signal_ends_all(supervised, name):
     assert gone(pid)
 
 
+STOPS = """
+import os, random, signal, threading, time
+from workers import supervisor as module
+module.TEND_SECONDS = 0
+
+def ask():
+    time.sleep(random.random() / 500)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+for _ in range(1000):
+    supervisor = module.Supervisor()
+    supervisor.catch_signals()
+    threading.Thread(target=ask).start()
+    supervisor.watch()
+    supervisor.stop()
+print("stopped each time")
+"""
+
+
+def test_a_signal_is_heard_in_whatever_it_interrupts():
+    """A handler that takes a lock would wait for ever where it interrupts who holds it."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPS], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
+    assert done.stdout == "stopped each time\n", done.stderr
+
+
 def test_a_second_signal_waits_for_nobody(supervised):
     process, pid = supervised(sys.executable, "-c", STUBBORN)
     process.send_signal(signal.SIGINT)
@@ -260,7 +288,36 @@ def test_a_second_signal_waits_for_nobody(supervised):
         process.wait(0.5)
     assert alive(pid)
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE_SECONDS) == 0
+    assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGINT
+    until("the child to end", lambda: gone(pid))
+
+
+HANGING = """
+import signal, sys, threading
+from workers.supervisor import Child, Supervisor
+supervisor = Supervisor()
+supervisor.catch_signals()
+supervisor.start([Child("child", [sys.executable, "-c", "import time; print('up'); time.sleep(99)"], 1)])
+print(supervisor.pids()["child"], file=sys.stderr, flush=True)
+lock = threading.Lock()
+lock.acquire()
+lock.acquire()
+"""
+
+
+def test_a_second_signal_ends_what_hangs():
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        pid = int(process.stderr.readline())
+        assert " up" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
     until("the child to end", lambda: gone(pid))
 
 
@@ -295,7 +352,7 @@ def test_children_do_not_outlive_a_killed_supervisor(supervised):
 def test_every_line_has_its_time_and_its_name(supervisor, log):
     supervisor.start([child("print('one\\n\\ntwo'); import time; time.sleep(99)", "talker")])
     watch_until(supervisor, log, "two")
-    assert re.fullmatch(r"(\d\d:\d\d:\d\d talker   (one|two)\n){2}", log.getvalue())
+    assert re.fullmatch(rf"({STAMP} talker   (one|two)\n){{2}}", log.getvalue())
 
 
 def test_bytes_that_are_no_text_do_no_harm(supervisor, log):

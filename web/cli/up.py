@@ -156,7 +156,7 @@ def _start_servers(supervisor: Supervisor, data: Path) -> None:
     wanted = settings()
     embedded.stop_leftovers(data)
     servers, programs = embedded.programs(data, database_url=wanted.database_url, redis_url=wanted.redis_url)
-    supervisor.start(Child(p.name, p.argv, 0, p.stop_signal, user=p.user) for p in programs)
+    supervisor.start(Child(p.name, p.argv, 0, p.stop_signal, p.stop_signal, user=p.user) for p in programs)
 
     def pause() -> None:
         supervisor.tend()  # a server that was killed may need a second try
