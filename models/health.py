@@ -178,6 +178,14 @@ def _queue(queue: str, seconds: float | None) -> Check:
     return Check(name, seconds <= SILENCE_MAX_SECONDS, f"heard of {max(seconds, 0):.1f} s ago")
 
 
+def differing(session: Session) -> list[str]:
+    """Return what this session should begin with and does not, each as `name value`."""
+    wanted = db.session_defaults()
+    asked = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+    rows = session.execute(asked, {"names": list(wanted)})
+    return [f"{name} {setting}" for name, setting in rows if setting != wanted[name]]
+
+
 def places(session: Session) -> int:
     """How many connections PostgreSQL takes from programs such as ours."""
     asked = text("""SELECT current_setting('max_connections')::int

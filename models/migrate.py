@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of this code: `upgrade`, and how far it is: `pending`."""
+"""Bringing a database to what this code needs: its schema, and the defaults of its role's sessions."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from models import db
 from models.db import engine
 from models.locks import Lock
 
@@ -51,3 +53,35 @@ def upgrade() -> tuple[str | None, str | None]:
         before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(_config(connection), "head")
         return before, MigrationContext.configure(connection).get_current_revision()
+
+
+# PostgreSQL writes each statement, for it knows how to quote; none where the default is stored already.
+_STATEMENTS = text("""
+    SELECT format('ALTER ROLE %I IN DATABASE %I SET %I = %L', current_user, current_database(), name, value)
+    FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS wanted (name, value)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
+        WHERE d.datname = current_database() AND setrole = current_user::regrole
+        AND name || '=' || value = ANY(setconfig))""")
+
+
+def set_defaults() -> list[str]:
+    """Store with the role what its sessions in this database begin with, for those that a pooler opens.
+
+    Returns:
+        The statements that this role may not run; none where all is stored.
+    """
+    wanted = db.session_defaults()
+    listed = {"names": list(wanted), "values": list(wanted.values())}
+    statements: list[str] = []
+    try:
+        with engine().begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(Lock.MIGRATE)})
+            statements += connection.scalars(_STATEMENTS, listed)
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        if not db.refuses(error):
+            raise
+        return statements
+    return []

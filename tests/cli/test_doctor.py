@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url, text
 
-from models import audits, db
+from models import audits, db, migrate
 from models.health import QUEUES
 from models.settings import settings
+from tests import pooler
 from tests.cli.conftest import Clorp
 from tests.judges.server import Script, judging
 from tests.models.stages import sql
@@ -100,6 +101,17 @@ def test_the_database_is_down(clorp, unset):
     assert "does not answer" in wrong["database"]["detail"]
     assert "Connection refused" in wrong["database"]["reason"]
     assert "secret" not in str(wrong["database"])
+
+
+def alter_role(what: str) -> None:
+    """Change the defaults of the tests' role in this database, for sessions that begin from now on."""
+    ((role, name),) = sql("SELECT quote_ident(current_user), quote_ident(current_database())")
+    sql(f"ALTER ROLE {role} IN DATABASE {name} {what}")
+    db.engine().dispose()
+
+
+def reset_role() -> None:
+    alter_role("RESET ALL")
 
 
 @pytest.fixture
@@ -258,6 +270,48 @@ def test_more_connections_are_wanted_than_there_are(clorp, database, monkeypatch
     wrong = examine(clorp)
     assert wrong.keys() == {"connections"}
     assert wrong["connections"]["detail"] == "10 web × 20 + workers 12 = 212 of 197"
+
+
+@pooler.needed
+def test_a_pooler_in_transaction_mode_needs_a_way_past_it_and_defaults_of_the_role(clorp, database, settle):
+    beat()
+    with pooler.pooled() as url:
+        wrong = examine(clorp)
+        assert wrong.keys() == {"pooler", "sessions"}
+        assert wrong["pooler"]["detail"] == "one in transaction mode, and no way past it"
+        assert "lock_timeout 0" in wrong["sessions"]["detail"]
+        settle(database_direct_url=database)
+        assert clorp("migrate").exit_code == 0
+        pooler.reconnect(url)
+        db.engine().dispose()
+        assert examine(clorp) == {}
+        told = {c["name"]: c["detail"] for c in json.loads(clorp("doctor", "--json").output)["checks"]}
+        assert told["pooler"] == "one in transaction mode"
+        assert told["connections"].endswith("which the pooler's max_client_conn has to allow")
+    reset_role()
+
+
+@pooler.needed
+def test_a_pooler_in_session_mode_needs_no_way_past_it(clorp, database):
+    beat()
+    with pooler.pooled("session"):
+        migrate.set_defaults()
+        db.engine().dispose()
+    with pooler.pooled("session"):
+        assert examine(clorp) == {}
+    reset_role()
+
+
+def test_a_role_whose_transactions_are_serializable_by_default(clorp, database):
+    beat()
+    alter_role("SET default_transaction_isolation = 'serializable'")
+    wrong = examine(clorp)
+    assert wrong.keys() == {"isolation"}
+    assert wrong["isolation"]["detail"].startswith("serializable")
+    assert clorp("migrate").exit_code == 0
+    db.engine().dispose()
+    assert examine(clorp) == {}
+    reset_role()
 
 
 def test_stripe_lacks_its_keys(clorp, database, monkeypatch):

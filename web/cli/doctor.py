@@ -35,6 +35,11 @@ _REMEDIES = {
     "schema": "run `clorp migrate`",
     "postgresql": f"use PostgreSQL {surroundings.POSTGRESQL_MIN} or newer: see `clorp backup` for the move",
     "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
+    "pooler": "set CLORP_DATABASE_DIRECT_URL to PostgreSQL itself, which `clorp backup` and `clorp restore` "
+    "need",
+    "sessions": "run `clorp migrate`, which stores them with the role, then have the pooler connect anew "
+    "(RECONNECT in its console)",
+    "isolation": f"run `clorp migrate`, which stores {db.ISOLATION} with the role",
     "connections": "raise max_connections of PostgreSQL, or lower CLORP_DATABASE_POOL or WEB_CONCURRENCY",
     "disk": "make room, or choose a folder on a larger disk with --data",
     "judge": "check CLORP_LLM_BASE_URL, CLORP_LLM_API_KEY and CLORP_LLM_MODEL, or set CLORP_JUDGE=local",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import redis
 
-from models import backups, db, health
+from models import backups, connecting, db, health
+from models.connecting import Pooler
 from models.health import Check
 from models.settings import settings
 from workers.judge import servers
@@ -23,23 +24,40 @@ GIB = 1024**3
 
 
 def database() -> Iterator[Check]:
-    """Of a PostgreSQL that answers: its version, its clock against ours, and room for our connections."""
+    """Of a PostgreSQL that answers: its version, its clock, its sessions, and room for our connections."""
+    url = settings().database_url or ""
+    between, isolation = connecting.pooler(url), connecting.isolation(url)
     with db.transaction() as session:
-        begun = time.time()
-        skew = db.now(session).timestamp() - (begun + time.time()) / 2
+        before = time.time()
+        skew = db.now(session).timestamp() - (before + time.time()) / 2
         major, places = backups.server_version(session), health.places(session)
+        differing = health.differing(session)
     yield Check("postgresql", major >= POSTGRESQL_MIN, f"version {major}, at least {POSTGRESQL_MIN}")
     yield Check("clock", abs(skew) <= SKEW_MAX_SECONDS, f"{abs(skew):.1f} s from the database's")
-    yield _connections(places)
+    yield _pooler(between)
+    begun = f"not as wanted: {', '.join(differing)}" if differing else "as wanted"
+    yield Check("sessions", not differing, begun)
+    yield Check("isolation", isolation == db.ISOLATION, f"{isolation} for programs that name none")
+    yield _connections(places, between)
 
 
-def _connections(places: int) -> Check:
+def _pooler(between: Pooler) -> Check:
+    """Behind one in transaction mode some programs need another way to PostgreSQL."""
+    if between is Pooler.NONE:
+        return Check("pooler", True, "none before PostgreSQL")
+    way = between is Pooler.SESSION or bool(settings().database_direct_url)
+    return Check("pooler", way, f"one in {between.value} mode" + ("" if way else ", and no way past it"))
+
+
+def _connections(places: int, between: Pooler) -> Check:
     given = os.environ.get("WEB_CONCURRENCY", "")
     web = int(given) if given.isdecimal() else 1
     pool = settings().database_pool
     workers = min(settings().ballots_at_once, pool) + OTHER_CONNECTIONS
     wanted = web * pool + workers
     counted = f"{web} web × {pool} + workers {workers} = {wanted}"
+    if between is Pooler.TRANSACTION:  # its limit cannot be asked for, and is not PostgreSQL's
+        return Check("connections", True, f"{counted}, which the pooler's max_client_conn has to allow")
     return Check("connections", wanted <= places, f"{counted} of {places}")
 
 
