@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
+import psycopg2
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import db
 from models.db import engine
 from models.locks import Lock
+
+
+class Unusable(Exception):
+    """A schema that this code cannot bring to its own; the sentence says what to do."""
 
 
 def _config(connection: Connection) -> Config:
@@ -47,12 +52,41 @@ def upgrade() -> tuple[str | None, str | None]:
 
     Returns:
         The revision before and after.
+
+    Raises:
+        Unusable: the role may not, or what is there is of a newer version or of something else.
+        OperationalError: PostgreSQL is away.
     """
-    with engine().begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(Lock.MIGRATE)})
-        before = MigrationContext.configure(connection).get_current_revision()
-        command.upgrade(_config(connection), "head")
-        return before, MigrationContext.configure(connection).get_current_revision()
+    try:
+        with engine().begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(Lock.MIGRATE)})
+            before = MigrationContext.configure(connection).get_current_revision()
+            if before and not knows(before):
+                raise Unusable(_NEWER.format(before, head()))
+            command.upgrade(_config(connection), "head")
+            return before, MigrationContext.configure(connection).get_current_revision()
+    except (OperationalError, psycopg2.OperationalError):
+        raise
+    except (DBAPIError, psycopg2.Error) as error:  # the chain's SQL goes past SQLAlchemy
+        closed = getattr(getattr(error, "orig", error), "pgcode", None) in _CLOSED
+        raise Unusable((_NO_RIGHT if closed else _IN_THE_WAY).format(db.reason(error))) from error
+
+
+_CLOSED = {"42501", "3F000"}  # to a role without any right in the schema there is none
+
+
+_NEWER = (
+    "The database is at schema {}, which this clorp does not know (its own is {}): update clorp, or name "
+    "another database in CLORP_DATABASE_URL."
+)
+_NO_RIGHT = (
+    "The role of CLORP_DATABASE_URL may not make or change the schema ({}): let it own the database, or "
+    "GRANT it CREATE on the schema public and make it the owner of the tables there."
+)
+_IN_THE_WAY = (
+    "The schema cannot be made, for what is in the database is not of clorp ({}): name an empty one in "
+    "CLORP_DATABASE_URL."
+)
 
 
 # PostgreSQL writes each statement, for it knows how to quote; none where the default is stored already.

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from models import db, migrate
 from tests.journeys.listeners import crowd
+from tests.models.stages import sql
 from tests.support import person
 from tests.workers.processes import PATIENCE_SECONDS, gone, until
 from web.cli.background import START_SECONDS
@@ -123,6 +124,23 @@ def test_play_money_is_not_served_in_earnest(data, database):
         assert system.process.wait(START_SECONDS) == 1
         assert "Error: There is play money in this database" in system.log.read_text()
         assert "ready after" not in system.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "which this clorp does not know"),
+        ("DROP TABLE alembic_version", "is not of clorp"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_one_sentence(data, database, spoil, told):
+    sql(spoil)
+    redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
+    with begun(data, CLORP_DATABASE_URL=database, CLORP_REDIS_URL=redis_url) as system:
+        assert system.process.wait(START_SECONDS) == 1
+        (sentence,) = (line for line in system.log.read_text().splitlines() if line.startswith("Error: "))
+        assert told in sentence
+        assert "Traceback" not in system.log.read_text()
 
 
 @pytest.fixture(scope="module")
