@@ -22,6 +22,7 @@ from models.notices import Notice, Order
 from models.panel import TRIES, Answer
 from models.settings import settings
 from models.settlement import Assignment
+from models.spells import Spells
 from models.states import Status
 from workers import attached, rails
 from workers import judge as judges
@@ -32,6 +33,8 @@ from workers.judge import llm, patience
 logger = logging.getLogger(__name__)
 
 KEEP_SECONDS, KEEP_PAUSE_SECONDS = 30.0, 0.5
+
+_spells = Spells()
 
 
 def publish(task: str, row_id: UUID | str) -> bool:
@@ -176,7 +179,10 @@ def remit(payment_id: str) -> None:
     except rails.Refused as refusal:
         sent, notice = None, remittance.refused(order, refusal.reason)
     except Unavailable as trouble:
-        logger.warning("payment %s waits for its rail: %s", payment_id, trouble)
+        if _spells.begins((str(trouble), trouble.cause)):
+            logger.error(
+                "payment %s and others wait for their rail: %s", payment_id, trouble.cause or trouble
+            )
         return
     crash.point(Point.RAIL_TOLD)
     db.retried(lambda session: _note(session, order, sent, notice))
