@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models import connecting, db, migrate
 from models.connecting import Pooler
 from models.states import Status
-from tests import pooler
+from tests import databases, pooler
 from tests.models.stages import sql
 from tests.postgres_proxy import proxied, use
 from tests.support import at_once, claim, drive, people, person, post, submit, violations
@@ -75,19 +75,31 @@ def test_what_is_stored_is_not_stored_again():
     assert sql("SELECT xmin::text, setconfig FROM pg_db_role_setting") == before
 
 
-def test_a_role_without_further_rights_stores_its_own():
-    straight = os.environ["CLORP_DATABASE_URL"]
-    name = f"plain_{uuid4().hex[:12]}"
+@pytest.fixture
+def plain() -> Iterator[str]:
+    """The address of the database for a role without further rights, which this process uses."""
+    straight, name = os.environ["CLORP_DATABASE_URL"], f"plain_{uuid4().hex[:12]}"
     sql(f"CREATE ROLE {name} LOGIN PASSWORD 's3cret'")
-    try:
-        use(make_url(straight).set(username=name, password="s3cret").render_as_string(hide_password=False))
-        assert migrate.set_defaults() == []
-        with closing(psycopg2.connect(os.environ["CLORP_DATABASE_URL"])) as plain, plain.cursor() as cursor:
-            cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchall() == [("3500ms",)]
-    finally:
-        use(straight)
-        sql(f"DROP ROLE {name}")
+    url = make_url(straight).set(username=name, password="s3cret").render_as_string(hide_password=False)
+    use(url)
+    yield url
+    use(straight)
+    sql(f"DROP ROLE {name}")
+
+
+def test_a_role_without_further_rights_stores_its_own(plain):
+    assert migrate.set_defaults() == []
+    with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchall() == [("3500ms",)]
+
+
+def test_what_a_role_may_not_store_is_for_a_superuser_to_run(plain, monkeypatch):
+    # PostgreSQL lets every role have its own defaults, some services do not: that of another will do.
+    other = make_url(os.environ[databases.SERVER]).username
+    statement = f"ALTER ROLE {other} SET lock_timeout = '3500'"
+    monkeypatch.setattr(migrate, "_STATEMENTS", text(f"SELECT $${statement}$$ WHERE :names <> :values"))
+    assert migrate.set_defaults() == [statement]
 
 
 def test_no_statement_is_spent_on_it():
