@@ -83,6 +83,8 @@ def ballot(job_id: str, k: int) -> int:
     """Cast the k-th ballot of a drop. Never raises: a header that does takes the chord's body along."""
     try:
         _cast(UUID(job_id), k)
+    except Unavailable as trouble:
+        _tell(f"ballot {k} of drop {job_id} and others wait for the files of entries", trouble)
     except Exception:
         logger.exception("ballot %s of drop %s was not cast", k, job_id)
     return k
@@ -231,6 +233,16 @@ def audit() -> None:
 def tidy() -> None:
     """Remove unused files and forget old Idempotency-Keys."""
     keys = db.retried(replay.forget_old, slow=True)
-    rows, strays = uploads.tidy(files.chosen())
+    try:
+        rows, strays = uploads.tidy(files.chosen())
+    except Unavailable as trouble:
+        _tell("unused files are not removed", trouble)
+        return
     if rows or strays or keys:
         logger.info("removed %s unused uploads, %s stray files, %s Idempotency-Keys", rows, strays, keys)
+
+
+def _tell(what: str, trouble: Unavailable) -> None:
+    """Log what waits for a service of others, and why, once as long as that lasts."""
+    if _spells.begins((str(trouble), trouble.cause)):
+        logger.error("%s: %s", what, trouble.cause or trouble)

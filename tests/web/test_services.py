@@ -10,7 +10,7 @@ from models.spells import Spells
 from tests.bucket_trouble import keys_that_count
 from tests.buckets import bucket
 from tests.payments import pay_in
-from tests.support import person
+from tests.support import bring, close, let_time_pass, person, post, submit
 from tests.web.answers import ok, refused
 from tests.web.forms import upload
 from tests.workers.processes import until
@@ -134,3 +134,21 @@ def test_payments_that_wait_for_their_rail_are_logged_once(api, double, settle, 
     assert told(caplog) == [
         f"payment {waiting[0]} and others wait for their rail: Stripe does not know STRIPE_SECRET_KEY"
     ]
+
+
+def test_a_judge_and_a_sweep_that_wait_for_the_bucket_say_so(settle, monkeypatch, caplog):
+    monkeypatch.setattr(tasks, "_spells", Spells())
+    settle(uploads=bucket(monkeypatch))
+    agent, job_id = person(), post(person(100))
+    submit(agent, job_id, "See the attached file.", files=[bring(agent)])
+    let_time_pass(job_id)
+    close(job_id)
+    with keys_that_count():
+        for _ in range(2):
+            assert tasks.ballot(str(job_id), 0) == 0
+    assert told(caplog) == [
+        f"ballot 0 of drop {job_id} and others wait for the files of entries: InvalidAccessKeyId"
+    ]
+    settle(uploads="s3://clorp-nowhere")
+    tasks.tidy()
+    assert told(caplog)[1:] == ["unused files are not removed: NoSuchBucket"]
