@@ -61,7 +61,7 @@ def reconnect(url: str) -> None:
 
 
 def _configure(folder: Path, server: URL, options: dict[str, object]) -> Path:
-    """Write what it reads; only we know the password in it, and only for as long as it runs."""
+    """Write what it reads, as whatever user it runs; the password in it is of the tests' server."""
     users, config = folder / "users.txt", folder / "pgbouncer.ini"
     users.write_text(f'"{server.username}" "{server.password or ""}"\n')
     every = {
