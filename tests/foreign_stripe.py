@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.workers.processes import child, until
 from workers import embedded
@@ -59,6 +60,7 @@ class ForeignStripe:
 @contextmanager
 def running() -> Iterator[ForeignStripe]:
     """A double with nothing in it, until the block ends."""
+    pytest.importorskip("localstripe", reason="not installed: localstripe")
     port = embedded.free_port()
     found = ForeignStripe(f"http://{embedded.HOST}:{port}")
     argv = [sys.executable, "-c", _PROGRAM, port]
