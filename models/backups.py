@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import db
+from models import connecting
 
 SILENCE_SECONDS = 10  # a system that was heard of since then is taken to run
 _COUNTED = ("users", "jobs", "submissions", "transfers", "uploads")
@@ -68,7 +68,7 @@ def connected(session: Session) -> int:
     """How many connections of clorp there are beside this one: an API without workers has no heartbeat."""
     asked = text("""SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND application_name = :name AND pid <> pg_backend_pid()""")
-    return session.scalars(asked, {"name": db.APPLICATION}).one()
+    return session.scalars(asked, {"name": connecting.APPLICATION}).one()
 
 
 def snapshot_name(session: Session) -> str:

@@ -9,23 +9,25 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from models import patience
+from models import connecting, patience
 from models.errors import OutcomeUnknown
 from models.settings import settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-APPLICATION = "clorp"  # what PostgreSQL knows our connections by
-
 # A row lock is held for milliseconds. Who waits for this long is told: to begin anew would cost their place.
 LOCK_TIMEOUT_MS = 3_500
 STATEMENT_TIMEOUT_MS = 15_000
+IDLE_TIMEOUT_MS = 30_000  # in a transaction
+CHECK_INTERVAL_MS = 1_000  # whether the client is still there: one that lost patience must not hold locks
+# Locks and constraints keep apart what must not meet; serializable transactions would fail where it does.
+ISOLATION = "read committed"
 SNAPSHOT_WORK_MEM = "16MB"  # who reads every row joins twice as fast in memory as through files
 
 # With PostgreSQL away everybody hears of it within five seconds: two tries to connect, of two seconds each,
@@ -48,20 +50,27 @@ def engine() -> Engine:
     url = settings().database_url
     if not url:
         raise RuntimeError("CLORP_DATABASE_URL is not set: start `clorp up`, or point it at a PostgreSQL.")
-    return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+    return connecting.engine(
+        url,
+        session_defaults(),
         pool_size=settings().database_pool,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
-        connect_args={
-            "application_name": APPLICATION,
-            "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
-            " -c client_connection_check_interval=1000",  # whoever lost patience must not go on holding locks
-        },
     )
+
+
+def session_defaults() -> dict[str, str]:
+    """Return what each session is to begin with, in PostgreSQL's own units."""
+    return {
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
+        "client_connection_check_interval": str(CHECK_INTERVAL_MS),
+        "default_transaction_isolation": ISOLATION,
+        "TimeZone": "UTC",
+    }
 
 
 def forget() -> None:

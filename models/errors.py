@@ -393,10 +393,14 @@ class UploadQuota(TooMany):
 
 
 class Unavailable(ClorpError):
-    """Something the server needs is missing or away."""
+    """Something the server needs is missing or away; `cause` says to its operator what."""
 
     code = "unavailable"
     sentence = "The service is not available at the moment."
+
+    def __init__(self, sentence: str | None = None, *, cause: str = "", **details: Any) -> None:
+        super().__init__(sentence, **details)
+        self.cause = cause
 
 
 class FileLost(Unavailable):

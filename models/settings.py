@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="PostgreSQL to use, `postgresql://…`. Unset: an embedded server in `CLORP_DATA`."
     )
+    database_direct_url: str | None = Field(
+        None,
+        description="PostgreSQL itself, where `CLORP_DATABASE_URL` is a pooler in transaction mode: "
+        "`clorp backup` and `clorp restore` need sessions of their own.",
+    )
     redis_url: str | None = Field(
         None, description="Redis or Valkey to use, `redis://…`. Unset: an embedded server in `CLORP_DATA`."
     )
@@ -317,7 +322,7 @@ class Settings(BaseSettings):
             return ()
         return (self.llm_model, self.llm_fallback_model) if self.llm_fallback_model else (self.llm_model,)
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgresql(cls, url: str | None) -> str | None:
         if url and not re.match(r"postgres(ql)?(\+psycopg2)?://", url):

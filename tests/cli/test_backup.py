@@ -19,6 +19,7 @@ from sqlalchemy import text
 from models import db, files, migrate, settlement
 from models.settings import settings
 from models.states import Status
+from tests import pooler
 from tests.cli.conftest import Clorp
 from tests.models.stages import drop_in
 from tests.support import books, bring, drive, person, post, steal, submit, violations
@@ -397,6 +398,27 @@ def test_a_server_without_workers_is_not_replaced_under_its_feet(clorp, database
     assert (result.exit_code, everything()) == (1, before)
     assert "1 other connections of clorp are open" in result.output
     assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 0
+
+
+@pooler.needed
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_no_program_of_postgresql_works_through_a_pooler_that_mixes_sessions(
+    clorp, database, tmp_path, settle, command
+):
+    market()
+    before, file = everything(), tmp_path / "one.tar"
+    if command == "restore":
+        backed_up(clorp, file)
+    with pooler.pooled():
+        result = clorp(command, file, "--force")
+        assert result.exit_code == 1
+        assert "CLORP_DATABASE_DIRECT_URL" in result.output
+        assert everything() == before
+    with pooler.pooled():
+        settle(database_direct_url=database)
+        result = clorp(command, file, "--force")
+        assert result.exit_code == 0, result.output
+    assert everything() == before
 
 
 def test_a_dump_that_postgresql_refuses_changes_nothing(clorp, database, tmp_path):

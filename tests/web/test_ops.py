@@ -5,11 +5,13 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
+from redis import Redis
 
 from models import audits, db, health, patience, settlement
 from models.settings import settings
 from models.states import Status
 from tests.models.stages import drop_in, sql
+from tests.redis_trouble import broken
 from tests.support import (
     age_audit,
     claim,
@@ -104,6 +106,22 @@ def test_without_redis_nothing_is_settled_and_readyz_names_it(http, settle, away
         answer = http.get("/readyz")
     assert answer.status_code == 503
     assert [name for name, fine in checks(answer).items() if not fine] == ["redis"]
+
+
+def test_a_redis_that_is_full_answers_and_takes_nothing(http, settle):
+    serve_the_queues()
+    with broken("full") as url:
+        settle(redis_url=url)
+        answer = http.get("/readyz")
+    (check,) = (check for check in answer.json["checks"] if check["name"] == "redis")
+    assert (answer.status_code, check["ok"]) == (503, False)
+    assert check["detail"] == "answers, and nothing can be queued (OutOfMemoryError)"
+
+
+def test_asking_redis_leaves_nothing_there(http):
+    http.get("/readyz")
+    with Redis.from_url(settings().redis_url) as redis:
+        assert not redis.exists("clorp:nothing")
 
 
 def test_without_a_redis_in_the_settings_nothing_is_settled(http, settle):

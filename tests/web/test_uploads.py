@@ -274,3 +274,44 @@ def test_a_folder_that_cannot_be_written_is_not_the_clients_fault(api):
     with unchanged():
         problem = refused(upload(api, who), 503, "unavailable")
     assert "operator" in problem["error"]
+
+
+# As aiohttp 3.14 sends them, and browsers, curl and httpx; then what RFC 2231 means.
+HEADS = {
+    rb'filename="R%C3%A9sum%C3%A9%202024.pdf"': "Résumé 2024.pdf",
+    rb'filename="%E6%97%A5%E6%9C%AC%E8%AA%9E.txt"': "日本語.txt",
+    rb'filename="100%25.txt"': "100%.txt",
+    rb'filename="a%2Bb%26c%3Dd%3Be.txt"': "a+b&c=d;e.txt",
+    rb'filename="a%2520b.txt"': "a%20b.txt",
+    rb'filename="a%20%22b%22%20c.txt"': 'a "b" c.txt',
+    b'filename="R\xc3\xa9sum\xc3\xa9 2024.pdf"': "Résumé 2024.pdf",
+    rb'filename="a \"b\" c.txt"': 'a "b" c.txt',
+    rb'filename="my %22best%22 file.txt"': 'my "best" file.txt',
+    rb'filename="up 50% of it.txt"': "up 50% of it.txt",
+    rb'filename="100%.txt"': "100%.txt",
+    rb'filename="a %41 b.txt"': "a %41 b.txt",
+    rb'filename="100%ff.txt"': "100%ff.txt",
+    b"filename*=UTF-8''na%C3%AFve%20b.txt": "naïve b.txt",
+    b"filename=\"x.txt\"; filename*=UTF-8''na%C3%AFve.txt": "naïve.txt",
+    b"filename*=UTF-8''na%C3%AFve.txt; filename=\"x.txt\"": "naïve.txt",
+    b"filename*=UTF-8''a%2520b.txt": "a%20b.txt",
+    b"filename*=iso-8859-1'en'na%EFve.txt": "naïve.txt",
+    rb'filename="a; filename*=b"': "a; filename*=b",
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_name_is_what_its_client_means(api, head):
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; %s\r\n\r\nRhine\r\n--b--\r\n' % head
+    assert ok(api.send(person(), UPLOADS, part, FORM), 201)["name"] == HEADS[head]
+
+
+def test_an_encoded_name_hides_no_path_and_no_line_break(api):
+    for head, name in {
+        b'filename="%2E%2E%2F%2E%2E%2Fetc%2Fpasswd"': "passwd",
+        b'filename="a%0D%0Ab.txt"': "ab.txt",
+        b'filename="a b%0D%0Ac.txt"': "a bc.txt",
+        b'filename="%00%E2%80%AE.txt"': ".txt",
+    }.items():
+        part = b'--b\r\nContent-Disposition: form-data; name="file"; %s\r\n\r\nx\r\n--b--\r\n' % head
+        assert ok(api.send(person(), UPLOADS, part, FORM), 201)["name"] == name

@@ -147,15 +147,19 @@ def _settings_trouble(error: Exception) -> str | None:
 
 
 def _database_trouble(error: Exception) -> str | None:
-    """Return the sentence for a database that is away or not migrated; None for anything else."""
+    """Return the sentence for a database that is away, not migrated or closed; None for anything else."""
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
-    if isinstance(error, OperationalError):
-        from models import db
+    from models import db, migrate
 
+    if isinstance(error, migrate.Unusable):
+        return str(error)
+    if isinstance(error, OperationalError):
         return f"PostgreSQL does not answer: {db.reason(error)}"
     if isinstance(error, ProgrammingError) and getattr(error.orig, "pgcode", None) == _NO_SUCH_TABLE:
         return "The database is not at this version's schema: run `clorp migrate`."
+    if isinstance(error, ProgrammingError) and db.refuses(error):
+        return f"The role of CLORP_DATABASE_URL lacks rights ({db.reason(error)}): see `clorp doctor`."
     return None
 
 
