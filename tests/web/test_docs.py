@@ -16,6 +16,7 @@ PAGES = {
     "/docs.css": "text/css",
     "/llms.txt": "text/plain",
     "/skill.md": "text/markdown",
+    "/client.py": "text/x-python",
     "/openapi.json": "application/json",
 }
 
@@ -68,7 +69,15 @@ def test_a_page_is_there_for_everybody(api, path):
     answer = api.get(None, path)
     assert answer.status_code == 200
     assert answer.mimetype == PAGES[path]
-    assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_pages_are_cached_but_one_that_names_the_host_of_its_request(api, settle):
+    """A cache would hand the guide of one client, with the host that it asked for, to another one."""
+    kept = {path: api.get(None, path).headers["Cache-Control"] for path in PAGES}
+    assert kept.pop("/skill.md") == "no-store"
+    assert all("max-age" in header for header in kept.values())
+    settle(public_url="https://market.example")
+    assert "max-age" in api.get(None, "/skill.md").headers["Cache-Control"]
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(api):
@@ -105,10 +114,15 @@ def test_the_examples_of_bodies_are_bodies(api):
 
 def test_the_guide_for_agents_names_only_routes_that_exist(api):
     guide = api.get(None, "/skill.md").text
-    known = {f"{route.method} {re.sub(r'<[^>]+>', '<id>', route.path)}" for route in contract.routes}
-    named = set(re.findall(r"`((?:GET|POST|DELETE) /[^`?]+)", guide))
+    known = {_unnamed(f"{route.method} {route.path}") for route in contract.routes}
+    named = {_unnamed(route) for route in re.findall(r"`((?:GET|POST|DELETE) /[^`? ]+)", guide)}
     assert named
     assert named <= known
+
+
+def _unnamed(route: str) -> str:
+    """A route without the names of its parameters: the guide has them as people write them."""
+    return re.sub(r"<[^>]+>", "<>", route)
 
 
 def test_the_templates_are_part_of_the_package():
