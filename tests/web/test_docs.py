@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
 from models.errors import ClorpError
-from tests.web.answers import ok
+from tests.support import claim, close, drive, let_time_pass, people, person, post
+from tests.web.answers import ok, refused
 from web import contract, openapi
 
 PAGES = {
@@ -118,6 +121,35 @@ def test_the_guide_for_agents_names_only_routes_that_exist(api):
     named = {_unnamed(route) for route in re.findall(r"`((?:GET|POST|DELETE) /[^`? ]+)", guide)}
     assert named
     assert named <= known
+
+
+def test_every_answer_in_the_guide_for_agents_is_as_the_server_gives_it(api):
+    guide = api.get(None, "/skill.md").text
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
+    assert [_form(answer) for answer in shown] == [_form(answer) for answer in _answers(api)]
+
+
+def _answers(api) -> Iterator[Any]:
+    """What an agent is answered that competes and wins, in the order of the guide."""
+    (bob, *others, late), job_id = people(6), post(person(300), price_cents=300, min_grade="B")
+    yield ok(api.get(None, "/api/board"))["board"][0]
+    yield ok(api.post(bob, f"/api/jobs/{job_id}/claim"), 201)
+    yield ok(api.post(bob, f"/api/jobs/{job_id}/submit", text="1. Rhine\n2. Danube\n3. Volga"))
+    for other in others:
+        claim(other, job_id)
+    refusal = refused(api.post(late, f"/api/jobs/{job_id}/claim"), 409, "arena_full")
+    let_time_pass(job_id)
+    close(job_id)
+    assert drive(job_id) == "verified"
+    yield ok(api.get(bob, "/api/users/status"))[0]
+    yield refusal
+
+
+def _form(value: Any) -> Any:
+    """What a program relies on: names, kinds, what is null, and what a list holds."""
+    if isinstance(value, dict):
+        return {name: _form(part) for name, part in value.items()}
+    return [_form(part) for part in value] if isinstance(value, list) else type(value)
 
 
 def _unnamed(route: str) -> str:
