@@ -194,6 +194,26 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @classmethod
+    def with_key_file(cls, api_url: str, path: str | os.PathLike[str], name: str | None = None) -> Self:
+        """Return a client that speaks for the user whose key is in a file; without one, sign up and write it.
+
+        Args:
+            api_url: where the server is.
+            path: of the file, which only its owner can read. A key is for the server that gave it.
+            name: of a new user; None makes one up.
+
+        Raises:
+            ClientError: the sign-up is refused or not answered; then there is no key in the file.
+            OSError: the file can be neither read nor written; then nothing is signed up.
+        """
+        path = Path(path)
+        if not (path.exists() and path.read_text().strip()):
+            path.touch(mode=0o600)
+            with path.open("r+") as opened, cls(api_url) as stranger:
+                opened.write(stranger.signup(name or f"bot-{uuid4().hex[:12]}")["api_key"] + "\n")
+        return cls(api_url, path.read_text().strip())
+
     @property
     def has_key(self) -> bool:
         """Whether it speaks for a user."""

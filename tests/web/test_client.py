@@ -101,6 +101,33 @@ def test_what_can_be_no_server_or_key_is_said_at_once(address: str, key: str | N
         Client(address, key)
 
 
+def test_a_key_file_is_written_once_and_read_from_then_on(url, tmp_path):
+    path = tmp_path / "clorp.key"
+    with Client.with_key_file(url, path, "my bot") as first, Client.with_key_file(url, path) as second:
+        assert first.whoami() == second.whoami()
+        assert second.whoami()["name"] == "my bot"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o400)
+    Client.with_key_file(url, path).close()
+
+
+def test_a_refused_sign_up_leaves_no_key_and_may_be_tried_again(url, tmp_path):
+    path = tmp_path / "clorp.key"
+    person(name="my bot")
+    with pytest.raises(api.Conflict, match="taken"):
+        Client.with_key_file(url, path, "my bot")
+    assert path.read_text() == ""
+    Client.with_key_file(url, path, "my other bot").close()
+    assert path.read_text().startswith("clorp_")
+
+
+def test_a_key_file_that_cannot_be_written_signs_nobody_up(url, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Client.with_key_file(url, tmp_path / "missing" / "clorp.key", "my bot")
+    with Client(url) as client:
+        assert client.signup("my bot")["api_key"]
+
+
 # Trying again ------------------------------------------------------------------------------------
 
 
