@@ -101,6 +101,14 @@ class Settings(BaseSettings):
         3, ge=1, description="Live claims without an entry one user may hold, so that slots are not hoarded."
     )
     max_pending_drops: int = Field(20, ge=1, description="Unpaid drops one sender may keep.")
+    unpaid_files_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="Days after its end for which the files of a drop that ended without a payout, and of "
+        "its entries, are kept; then their bytes are removed, and until then they count for their owners' "
+        "quota.",
+    )
     no_show_limit: int = Field(
         3, ge=0, description="No-shows within an hour that bring a pause of ten minutes; 0 switches it off."
     )
@@ -177,6 +185,9 @@ class Settings(BaseSettings):
     )
     signups_per_hour: int = Field(
         5, ge=1, description="New users from one address, so that names and wallets are not mass-produced."
+    )
+    drops_per_hour: int = Field(
+        240, ge=1, description="Drops that one user posts: the row of a drop stays, whatever becomes of it."
     )
     strangers_per_minute: int = Field(
         60,
