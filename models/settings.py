@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from models import crash, validation
 
+SECRET_MIN = 16  # characters: of 60 guesses a minute none comes near, even where they are of one case
+
 _SECRETS = Path("/run/secrets")
 _PREFIX = "CLORP_"
 # Of those who speak to a server, and of the tests; no settings of a server.
@@ -78,7 +80,9 @@ class Settings(BaseSettings):
     cron_secret: str | None = Field(
         None,
         validation_alias="CRON_SECRET",
-        description="Bearer secret of `/api/cron/enforce-deadlines`; unset, the route answers 503.",
+        repr=False,
+        description="Bearer secret of `/api/cron/enforce-deadlines`, of at least 16 characters; unset, the "
+        "route answers 503.",
     )
 
     max_claims: int = Field(5, ge=1, le=50, description="Slots of a drop; frozen on it when it is created.")
@@ -192,7 +196,8 @@ class Settings(BaseSettings):
     strangers_per_minute: int = Field(
         60,
         ge=1,
-        description="Requests with a wrong key or none from one address, so that keys are not guessed.",
+        description="Requests with a wrong key or none from one address, so that keys are not guessed; "
+        "counted apart, those to routes with a bearer secret, whatever they bear.",
     )
     trusted_proxies: int = Field(
         0,
@@ -211,7 +216,9 @@ class Settings(BaseSettings):
     )
     metrics_token: str | None = Field(
         None,
-        description="Bearer secret of `/metrics`; unset, everybody may read it: it has numbers, no names.",
+        repr=False,
+        description="Bearer secret of `/metrics`, of at least 16 characters; unset, everybody may read it: "
+        "it has numbers, no names.",
     )
 
     @field_validator("log_level", mode="before")
@@ -282,13 +289,23 @@ class Settings(BaseSettings):
             raise ValueError("no address to begin links with: write it as https://market.example/clorp")
         return url and url.rstrip("/")
 
-    @field_validator("llm_api_key")
+    @field_validator("llm_api_key", "cron_secret", "metrics_token")
     @classmethod
     def _header(cls, key: str | None) -> str | None:
         key = key and key.strip()  # a file that holds it may well end in a newline
         if key and not (key.isascii() and key.isprintable()):
             raise ValueError("a key is printable ASCII on one line: this one has other characters in it")
         return key or None
+
+    @field_validator("cron_secret", "metrics_token")
+    @classmethod
+    def _unguessable(cls, secret: str | None) -> str | None:
+        if secret and len(secret) < SECRET_MIN:
+            raise ValueError(
+                f"a secret of fewer than {SECRET_MIN} characters can be guessed: take a longer one, as "
+                "`openssl rand -hex 16` makes it"
+            )
+        return secret
 
     @field_validator("llm_base_url")
     @classmethod

@@ -66,6 +66,15 @@ def admit_stranger() -> None:
     _count(RateLimitItemPerMinute(settings().strangers_per_minute, namespace="strangers"), asked.address())
 
 
+def admit_guess() -> None:
+    """Count a request for what only the bearer of a secret of the server's may have, whatever it bears.
+
+    Raises:
+        RateLimited: too many from this address.
+    """
+    _count(RateLimitItemPerMinute(settings().strangers_per_minute, namespace="secrets"), asked.address())
+
+
 def admit_drop() -> None:
     """Count a drop that a known user posts; its request is counted as any other, too.
 

@@ -29,7 +29,7 @@ from workers.rails import signature
 
 ROLES = ["sender", "claimant", "lapsed", "submitter", "other"]  # lapsed: with a claim that ran out
 NOTHING = "0190a1b2-0000-7000-8000-000000000000"
-CRON = "only-cron-knows"
+CRON = "only-the-cron-knows"
 _PARAMETER = re.compile("<(id|key)>")
 
 # what | who may | with one of these scopes | what the others get
