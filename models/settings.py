@@ -202,8 +202,9 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(
         0,
         ge=0,
-        description="Proxies in front whose `X-Forwarded-For` and `-Proto` are believed; with none, anybody "
-        "could invent an address. Behind one proxy, set 1: else all its clients share one limit.",
+        description="Proxies in front, each of which sets `X-Forwarded-For` and `-Proto`: these headers are "
+        "believed then, and no other ever. With none, anybody could invent an address. Behind one proxy, set "
+        "1: else all its clients share one limit.",
     )
     log: Literal["text", "json"] = Field(
         "text",
