@@ -10,7 +10,7 @@ from celery.signals import worker_process_init
 import celeryconfig
 from models import crash, db
 from models.settings import settings
-from workers import alive, hearing, journal  # noqa: F401  # two listen to Celery's signals
+from workers import alive, hearing, journal, messages  # noqa: F401  # two listen to Celery's signals
 from workers.supervisor import die_with_parent
 
 
@@ -32,6 +32,7 @@ app = _Celery(
     backend=f"workers.results:Results+{celeryconfig.result_backend}",
 )
 app.config_from_object("celeryconfig")
+messages.install(lambda: app.tasks)
 crash.plan(settings().crash_at)
 
 

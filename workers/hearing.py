@@ -19,6 +19,7 @@ from celery.signals import worker_ready
 from celery.worker import request, state
 
 from models.settings import settings
+from workers import messages
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Hearing:
 
     def deaf(self, now: float) -> bool:
         """Whether messages have been waiting for DEAF_SECONDS, with nobody at work and none being taken."""
-        taken = state.all_total_count[0]
+        taken = state.all_total_count[0] + messages.dropped()
         if taken != self._taken or state.active_requests or not self._waiting():
             self._taken, self._since = taken, now
         return now - self._since >= DEAF_SECONDS
