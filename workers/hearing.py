@@ -15,9 +15,11 @@ from typing import Any
 
 import celery
 import redis
+from celery.exceptions import Ignore
 from celery.signals import worker_ready
 from celery.worker import request, state
 
+from models import db
 from models.settings import settings
 from workers import messages
 
@@ -42,9 +44,20 @@ class Request(request.Request):
 
 
 class Task(celery.Task):
-    """A task whose messages are ours."""
+    """A task whose messages are ours, and which ends quietly where PostgreSQL cannot be reached."""
 
     Request = Request
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task. What it could not do is due again when its lease ends, as after any failure."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        try:
+            return self.run(*args, **kwargs)
+        except Exception as error:
+            if db.noted(error):
+                raise Ignore from None  # which Celery does not log
+            raise
 
 
 class _Lost:
