@@ -6,11 +6,12 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init
+from kombu.transport import TRANSPORT_ALIASES
 
 import celeryconfig
 from models import crash, db
 from models.settings import settings
-from workers import alive, hearing, journal, messages  # noqa: F401  # two listen to Celery's signals
+from workers import alive, hearing, journal  # noqa: F401  # two listen to Celery's signals
 from workers.supervisor import die_with_parent
 
 
@@ -32,7 +33,8 @@ app = _Celery(
     backend=f"workers.results:Results+{celeryconfig.result_backend}",
 )
 app.config_from_object("celeryconfig")
-messages.install(lambda: app.tasks)
+for scheme in ("redis", "rediss"):  # by name, for it is slow to import and only needed with a connection
+    TRANSPORT_ALIASES[scheme] = "workers.messages:Reading"
 crash.plan(settings().crash_at)
 
 

@@ -21,7 +21,6 @@ from celery.worker import request, state
 
 from models import db
 from models.settings import settings
-from workers import messages
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +77,9 @@ class Hearing:
     """What is known of how a worker hears its queues; all times are of the monotonic clock."""
 
     def __init__(self, queues: list[str]) -> None:
+        from workers import messages  # which imports the application, which imports this
+
+        self._dropped = messages.dropped
         self._queues = queues
         self._client = redis.Redis.from_url(
             settings().redis_url or "", socket_timeout=2, socket_connect_timeout=2
@@ -87,7 +89,7 @@ class Hearing:
 
     def deaf(self, now: float) -> bool:
         """Whether messages have been waiting for DEAF_SECONDS, with nobody at work and none being taken."""
-        taken = state.all_total_count[0] + messages.dropped()
+        taken = state.all_total_count[0] + self._dropped()
         if taken != self._taken or state.active_requests or not self._waiting():
             self._taken, self._since = taken, now
         return now - self._since >= DEAF_SECONDS

@@ -6,23 +6,21 @@ again, for the database knows what is owed.
 """
 
 import logging
-from collections.abc import Callable, Container
 from typing import Annotated, Any, Literal
 
-from kombu import transport
 from kombu.transport.redis import Channel, Transport
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 from pydantic.types import Base64Bytes
 from redis import Redis
+
+from workers.app import app
 
 logger = logging.getLogger(__name__)
 
 ID_MAX = 255  # characters of ids and names: a message has a UUID there
 
 _Id = Annotated[str, Field(min_length=1, max_length=ID_MAX)]
-_Tasks = Callable[[], Container[str]]
 
-_known: _Tasks = tuple
 _dropped = 0
 
 
@@ -78,14 +76,6 @@ class _Call(_Part):
     call: Json[tuple[list[Any], dict[str, Any], _Options]]
 
 
-def install(known: _Tasks) -> None:
-    """Have this process take such messages alone out of Redis, of the tasks that `known` gives."""
-    global _known
-    _known = known
-    for scheme in ("redis", "rediss"):
-        transport.TRANSPORT_ALIASES[scheme] = "workers.messages:Reading"
-
-
 def dropped() -> int:
     """Return how many elements of queues this process has dropped."""
     return _dropped
@@ -99,7 +89,7 @@ def fault(element: bytes) -> str | None:
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)[0]
         return f"{'.'.join(map(str, found['loc'])) or 'element'}: {found['type']}"
-    return None if envelope.headers.task in _known() else "headers.task: unknown"
+    return None if envelope.headers.task in app.tasks else "headers.task: unknown"
 
 
 class _Client(Redis):

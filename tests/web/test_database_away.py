@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from models import db, keys, market, patience, uploads
-from models.spells import Spell
+from models.outages import Outage
 from tests.contracts.test_who_may import CRON, LINES, NOTHING, Line, what_is_sent
 from tests.models.stages import sql
 from tests.payments import SECRET
@@ -241,7 +241,7 @@ def test_what_a_request_waits_for_elsewhere_does_not_count(http, monkeypatch):
 
 
 def test_requests_while_it_is_away_are_one_line_of_the_log(http, database, caplog, monkeypatch):
-    monkeypatch.setattr(db, "_outage", Spell("PostgreSQL"))  # another test's may have ended a moment ago
+    monkeypatch.setattr(db, "_outage", Outage("PostgreSQL"))  # another test's may have ended a moment ago
     use(f"postgresql://clorp@127.0.0.1:{embedded.free_port()}/clorp")
     for _ in range(3):
         assert http.get("/api/board").status_code == 503

@@ -151,7 +151,6 @@ def test_a_real_worker_drops_what_is_no_message_and_goes_on(broker, worker):
 
 @pytest.mark.parametrize("what", NO_MESSAGES)
 def test_what_is_no_message_is_named_without_what_it_says(what):
-    messages.install(lambda: app.tasks)
     wrong = messages.fault(NO_MESSAGES[what])
     assert wrong
     assert len(wrong) < 100
