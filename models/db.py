@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from models import connecting, patience
 from models.errors import OutcomeUnknown
-from models.settings import settings
 from models.outages import Outage
+from models.settings import settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -35,7 +35,6 @@ WITHOUT = {
     "/client.py",
     "/llms.txt",
     "/skill.md",
-    "/client.py",
     "/wallet/done",
 }
 DROP = {"prompt": "Name three rivers.", "confirmed": True}
