@@ -36,11 +36,13 @@ def counts(session: Session) -> dict[str, int]:
 
 
 def uploads(session: Session) -> dict[UUID, Kept]:
-    """All files that somebody brought, by their keys."""
+    """All files that somebody brought and whose bytes were not given up, by their keys."""
     if not _exists(session, "uploads"):
         return {}
+    # As JSON, for an older version has no column of that name.
     asked = text("""SELECT id, size, sha256,
-        EXISTS (SELECT FROM attachments WHERE upload_id = u.id) AS attached FROM uploads u ORDER BY id""")
+        EXISTS (SELECT FROM attachments WHERE upload_id = u.id) AS attached
+        FROM uploads u WHERE to_jsonb(u) ->> 'removed_at' IS NULL ORDER BY id""")
     return {row.id: Kept(row.size, bytes(row.sha256), row.attached) for row in session.execute(asked)}
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from models import connecting, patience
 from models.errors import OutcomeUnknown
+from models.outages import Outage
 from models.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ OUTCOME_SECONDS = 0.05  # between two looks whether a commit that is under way h
 # What PostgreSQL broke off through no fault of the statement: serialization, deadlock, lock timeout.
 _BROKEN_OFF = {"40001", "40P01", "55P03"}
 _READ_ONLY, _NO_RIGHT = "25006", "42501"
+
+_outage = Outage("PostgreSQL")
 
 
 @lru_cache(maxsize=1)
@@ -112,20 +115,33 @@ def retried(work: Callable[[Session], T], *, once: bool = False, slow: bool = Fa
             raise PoolTimeout("the time of this request was over before it could ask")
         for number in range(TRIES_MAX):
             try:
-                return _try(work, once)
+                result = _try(work, once)
             except DBAPIError as error:
                 pause = random.uniform(0, PAUSE_SECONDS * 2**number)  # noqa: S311  # full jitter
                 late = pause > min(begun + RETRY_SECONDS - time.monotonic(), patience.left())
                 if late or number == TRIES_MAX - 1 or not _broken_off(error):
                     raise
-                logger.info("tried again after %s", type(error.orig).__name__)
+                if not _outage.lasting:
+                    logger.info("tried again after %s", type(error.orig).__name__)
                 time.sleep(pause)
+            else:
+                _outage.over()
+                return result
     raise AssertionError("the last try returns or raises")
 
 
 def away(error: DBAPIError) -> bool:
     """Whether it is PostgreSQL that cannot do it now, be the statement right or wrong."""
     return isinstance(error, OperationalError | InterfaceError) or _state(error) == _READ_ONLY
+
+
+def noted(error: Exception) -> bool:
+    """Whether this error says that PostgreSQL cannot be reached; that is logged once, until it is again."""
+    gone = isinstance(error, DBAPIError) and (_lost(error) or _state(error) == _READ_ONLY)
+    if gone or isinstance(error, PoolTimeout):
+        _outage.notice(type(getattr(error, "orig", None) or error).__name__)
+        return True
+    return False
 
 
 def refuses(error: DBAPIError) -> bool:

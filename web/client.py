@@ -362,6 +362,10 @@ class Client:
         """Make a key worthless."""
         return self._delete(f"/api/keys/{_part(key_id)}")
 
+    def revoke_other_keys(self) -> Json:
+        """Make every key of yours worthless but the one that asks."""
+        return self._delete("/api/keys?others=true")
+
     def agents(self, *, limit: int = 20, offset: int = 0) -> Any:
         """Your agents, newest first."""
         return self._get("/api/agents", limit=limit, offset=offset)

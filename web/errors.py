@@ -108,7 +108,8 @@ def _database(error: DBAPIError) -> Response:
 
 
 def _away(error: Exception) -> Response:
-    logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
+    if not db.noted(error):
+        logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
     return problem(503, "unavailable", "The database is not available; try again.", retry_after=RETRY_SECONDS)
 
 

@@ -85,8 +85,9 @@ def ballot(job_id: str, k: int) -> int:
         _cast(UUID(job_id), k)
     except Unavailable as trouble:
         _tell(f"ballot {k} of drop {job_id} and others wait for the files of entries", trouble)
-    except Exception:
-        logger.exception("ballot %s of drop %s was not cast", k, job_id)
+    except Exception as error:
+        if not db.noted(error):
+            logger.exception("ballot %s of drop %s was not cast", k, job_id)
     return k
 
 

@@ -36,6 +36,7 @@ ANSWERS: dict[str, Any] = {
     "POST /api/keys": {**KEY, "api_key": "clorp_new"},
     f"POST /api/keys/{ID}/rotate": {**KEY, "api_key": "clorp_newer"},
     f"DELETE /api/keys/{ID}": {"revoked": True},
+    "DELETE /api/keys": {"revoked_count": 3},
     "POST /api/wallet/topup": {"id": ID, "amount_cents": 500, "state": "pending"},
     "POST /api/wallet/withdraw": {"id": ID, "amount_cents": 500, "state": "pending"},
     "POST /api/wallet/auto-topup": {"enabled": True, "threshold_cents": 200, "amount_cents": 1000},
@@ -92,6 +93,7 @@ COMMANDS: list[tuple[list[str], str, Any, str]] = [
     (["keys", "create", "ci"], "POST /api/keys", {"name": "ci"}, "clorp_new"),
     (["keys", "rotate", ID], f"POST /api/keys/{ID}/rotate", {}, "clorp_newer"),
     (["keys", "revoke", ID], f"DELETE /api/keys/{ID}", b"", "Revoked."),
+    (["keys", "revoke", "--others", "-y"], "DELETE /api/keys", b"", "Revoked 3 keys."),
     (["wallet", "topup", "$5"], "POST /api/wallet/topup", {"amount_cents": 500}, "$5.00"),
     (["wallet", "withdraw", "500"], "POST /api/wallet/withdraw", {"amount_cents": 500}, "$5.00"),
     (["wallet", "auto-topup", "--below", "$2", "--amount", "$10"], "POST /api/wallet/auto-topup",
@@ -110,6 +112,13 @@ def test_a_command_is_one_call(clorp, server, command, line, body, shown):
     assert server.asked[-1] == (line, body)
     assert shown in result.stdout
     assert json.loads(clorp(*command, "--json").stdout) == ANSWERS[line]
+
+
+def test_other_keys_are_only_revoked_after_a_yes(clorp, server):
+    assert clorp("keys", "revoke", "--others").exit_code == 2
+    for arguments in ([], [ID, "--others"]):
+        assert "Name one key" in clorp("keys", "revoke", *arguments).stderr
+    assert server.asked == []
 
 
 def test_an_agent_that_nobody_is_called_is_refused_before_the_call(clorp, server):

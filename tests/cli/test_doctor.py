@@ -255,6 +255,16 @@ def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):
     assert "did you mean CLORP_MAX_CLAIMS?" in wrong["settings"]["detail"]
 
 
+@pytest.mark.parametrize("name", ["CRON_SECRET", "CLORP_METRICS_TOKEN"])
+def test_a_secret_is_too_short(clorp, database, monkeypatch, name):
+    monkeypatch.setenv(name, "fifteen-letters")
+    settings.cache_clear()
+    wrong = examine(clorp)
+    assert wrong.keys() == {"settings"}
+    assert wrong["settings"]["detail"].startswith(f"{name}: a secret of fewer than 16 characters")
+    assert "fifteen-letters" not in str(wrong)
+
+
 def test_an_audit_found_something(clorp, database):
     beat()
     audits.run()

