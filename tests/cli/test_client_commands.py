@@ -44,7 +44,10 @@ def test_the_estimate_is_shown_and_costs_nothing(by):
     ada = person(1000)
     result = by(ada, "drop", "Name three rivers.", "--price", "$9999", "--estimate")
     assert result.exit_code == 0
+    assert "bounty\t$1,000.00, not $9,999.00\n" in result.stdout
     assert "The bounty is $1,000.00: it has to be between $0.50 and $1,000.00." in result.stdout
+    short = by(ada, "drop", "Name three rivers.", "--time", "5", "--estimate")
+    assert "open for\t30 s, not 5 s\n" in short.stdout
     assert "Without a min_grade above F the best entry takes the whole bounty" in result.stdout
     assert json.loads(by(ada, "drop", "x", "--estimate", "--json").stdout)["needs_confirmation"]
     none = by(ada, "jobs")

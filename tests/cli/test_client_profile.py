@@ -23,6 +23,7 @@ JOB = {
 ESTIMATE = {
     "title": "x", "pack": "wild", "estimated_price_cents": 100, "estimated_time_limit_seconds": 300,
     "fee_cents": 0, "max_claims": 5, "min_grade": None, "warnings": [],
+    "price_clamped": False, "time_limit_clamped": False,
 }  # fmt: skip
 ENTRY = {"submission": {"job_id": ID, "revision": 1}}
 ANSWERS: dict[str, Any] = {

@@ -42,6 +42,11 @@ drop x --price 1.50               | 2 | '1.50' is neither cents                 
 drop x --price 5                  | 2 | 5 is 5 cents, and the least bounty is   | '$5.00' for dollars
 drop x --price $5.5               | 2 | '$5.5' is neither cents                 | '$1.50'
 drop x --price -5                 | 2 | '-5' is neither cents                   | '$1.50'
+drop x --price $0.05 -y           | 2 | between $0.50 and $1,000.00, not $0.05  | in that range
+drop x --price $0.05              | 2 | between $0.50 and $1,000.00, not $0.05  | in that range
+drop x --price $2000 -y           | 2 | between $0.50 and $1,000.00, not $2,000.00 | nothing was posted
+drop x --time 5 -y                | 2 | between 30 s and 3600 s, not 5 s        | in that range
+drop x --time 5h30 -y             | 2 | between 30 s and 3600 s, not 18030 s    | in that range
 drop x --time 5minutes            | 2 | '5minutes' is no time                   | 90s, 5m or 1h30m
 drop x --time -1                  | 2 | '-1' is no time                         | 90s, 5m or 1h30m
 drop x --min-grade E              | 2 | 'E' is not one of                       | 'S', 'A', 'B'

@@ -14,12 +14,15 @@ from web.cli.client import tables
 from web.cli.client.amounts import TOPUP_MIN_CENTS, amount_meant
 from web.cli.client.blocks import Facts, Moment
 from web.cli.client.command import (
+    USAGE,
     Answer,
     Command,
     confirm,
     connect,
     console,
+    interactive,
     refusal,
+    refuse,
     show,
 )
 from web.cli.client.files import upload
@@ -65,15 +68,16 @@ def drop(
                   "min_grade": min_grade, "envVars": env_vars}  # fmt: skip
     body = {name: value for name, value in body.items() if value is not None}
     cost = client.run(body)
-    if price is not None and not only_estimate:
+    if only_estimate:
+        return Answer(cost, lambda: tables.estimate(cost, body))
+    if price is not None:
         meant = amount_meant(price, cost["price_min_cents"], "the least bounty")
         if meant != price:
             body["price_cents"] = meant
             cost = client.run(body)
-    if only_estimate:
-        return Answer(cost, lambda: tables.estimate(cost))
+    _require_as_asked(cost, body, yes)
     if not wants_json():
-        console(stderr=True).print(tables.estimate(cost).rich(), "", sep="\n")
+        console(stderr=True).print(tables.estimate(cost, body).rich(), "", sep="\n")
     confirm(f"Post it for {dollars(cost['estimated_price_cents'])}?", yes)
     posted = _post(client, {**body, "attachments": upload(client, attach, no_anim), "confirmed": True})
     if wait:
@@ -140,6 +144,19 @@ def cancel(job_id: str, yes: bool) -> None:
     confirm("Call the drop off?", yes)
     row = client.cancel(job_id)
     show(Answer(row, lambda: _called_off(row)))
+
+
+def _require_as_asked(cost: Json, body: Json, yes: bool) -> None:
+    """Refuse terms that the server would change, unless somebody is asked whether to take them as changed."""
+    changed = []
+    if cost["price_clamped"] and "price_cents" in body:
+        least, most = dollars(cost["price_min_cents"]), dollars(cost["price_max_cents"])
+        changed.append(f"A bounty is between {least} and {most}, not {dollars(body['price_cents'])}.")
+    if cost["time_limit_clamped"] and "time_limit_seconds" in body:
+        least, most = f"{cost['time_limit_min_seconds']} s", f"{cost['time_limit_max_seconds']} s"
+        changed.append(f"A window is between {least} and {most}, not {body['time_limit_seconds']} s.")
+    if changed and (yes or not interactive()):
+        raise refuse(" ".join(changed), "Write one in that range; nothing was posted.", USAGE, "out_of_range")
 
 
 def _post(client: Client, body: Json) -> Json:

@@ -1,5 +1,6 @@
 """How each answer of the API is shown: which facts, which columns, in which order."""
 
+from collections.abc import Callable
 from typing import Any
 
 from models.money import dollars
@@ -119,21 +120,32 @@ def _entry(row: Json) -> Block:
     return Blocks([head, _body("text", row)])
 
 
-def estimate(document: Json) -> Facts:
-    """Return what a drop would cost, and what to know before it is posted."""
+def estimate(document: Json, wanted: Json) -> Facts:
+    """Return what a drop would cost, and what to know before it is posted.
+
+    Args:
+        document: of the API.
+        wanted: the body that it answers; a term that the server would change is shown beside what it becomes.
+    """
     fee = f", of it {dollars(document['fee_cents'])} fee" if document["fee_cents"] else ""
+    price = _not(dollars, document["price_clamped"], wanted.get("price_cents"))
+    time = _not("{} s".format, document["time_limit_clamped"], wanted.get("time_limit_seconds"))
     notes = {f"note {n}" if n > 1 else "note": text for n, text in enumerate(document["warnings"], 1)}
     return Facts(
         {
             "drop": document["title"],
             "pack": document["pack"],
-            "bounty": f"{dollars(document['estimated_price_cents'])}{fee}",
+            "bounty": f"{dollars(document['estimated_price_cents'])}{price}{fee}",
             "at least": _grade(document["min_grade"]),
-            "open for": span(document["estimated_time_limit_seconds"]),
+            "open for": f"{span(document['estimated_time_limit_seconds'])}{time}",
             "slots": document["max_claims"],
             **{name: Styled(text, "yellow") for name, text in notes.items()},
         }
     )
+
+
+def _not(shown: Callable[[int], str], changed: bool, wanted: int | None) -> str:
+    return f", not {shown(wanted)}" if changed and wanted is not None else ""
 
 
 def job(row: Json) -> Block:
