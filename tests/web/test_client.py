@@ -199,6 +199,51 @@ def test_signing_up_is_not_sent_twice():
     assert len(asked) == 1
 
 
+def _restarting(*answers: Any) -> tuple[list[httpx2.Request], Client]:
+    """A client whose server gives these answers, one after another; a status alone is a refusal."""
+    asked: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        told = answers[min(len(asked), len(answers) - 1)]
+        asked.append(request)
+        if told is None:
+            raise httpx2.ConnectError("[Errno 111] Connection refused")
+        return httpx2.Response(200, json=told) if isinstance(told, dict) else httpx2.Response(told)
+
+    return asked, _fake(answer, patience=0.0)
+
+
+def test_a_wait_outlives_a_restart_of_the_server(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    seen: list[Any] = []
+    _, client = _restarting({"status": "open"}, None, 503, None, {"status": "verified"})
+    assert client.wait("x", on_change=seen.append) == {"status": "verified"}
+    assert seen == [{"status": "open"}, {"status": "verified"}]
+
+
+def test_a_wait_does_not_outlive_its_server_for_ever(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(api, "OUTAGE_SECONDS", 0.05)
+    asked, client = _restarting({"status": "open"}, None)
+    with pytest.raises(api.Unreachable, match=r"cannot be reached: Connection refused\.$"):
+        client.wait("x")
+    assert len(asked) > 2
+
+
+def test_a_wait_for_a_server_that_never_answered_ends_at_once():
+    asked, client = _restarting(None)
+    with pytest.raises(api.Unreachable):
+        client.wait("x")
+    assert len(asked) == 1
+
+
+def test_a_wait_ends_in_time_without_its_server_too(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    _, client = _restarting({"status": "open"}, None)
+    with pytest.raises(TimeoutError):
+        client.wait("x", 0.05)
+
+
 def test_nobody_listening_is_tried_again_and_told(tmp_path):
     with Client("http://127.0.0.1:9") as lost, pytest.raises(api.Unreachable, match="cannot be reached"):
         lost.board()
