@@ -20,19 +20,19 @@ setup: .venv/ready ## Install everything into .venv.
 demo: .venv/ready ## Watch drops being posted, fought over, judged and paid.
 	@.venv/bin/clorp demo $(ARGS)
 
-up: .venv/ready ## Run everything on this machine until Ctrl-C.
+up: .venv/ready ## Run everything until Ctrl-C; ARGS='--port 8001' is elsewhere.
 	@.venv/bin/clorp up $(ARGS)
 
 test: .venv/ready ## Run the tests.
 	.venv/bin/pytest $(ARGS)
 
-live: .venv/live ## Let the judge ask a real, small model, served on this machine; fetches 130 MB once.
+live: .venv/live ## Let the judge ask a real, small model; fetches 130 MB once.
 	PYTHONPATH=$(CURDIR)/.venv/live .venv/bin/pytest -n0 -m live tests/judges $(ARGS)
 
-sdks: .venv/sdks ## Generate three clients from the API's document and play a drop with each; wants Node.js and npm.
+sdks: .venv/sdks ## Play a drop with generated clients; wants Node.js and npm.
 	.venv/bin/pytest -n0 -m sdks tests/sdks $(ARGS)
 
-fuzz: .venv/ready ## Hold the API against its own document; ARGS=150 are more examples.
+fuzz: .venv/ready ## Hold the API against its document; ARGS=150: more examples.
 	.venv/bin/python -m tests.fuzz.api $(or $(ARGS),3)
 
 record: .venv/ready ## Record the terminals that the README shows anew.
@@ -43,7 +43,7 @@ lint: .venv/ready ## Check style and types.
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-audit: .venv/ready ## Ask whether anything locked has a known vulnerability; needs the network.
+audit: .venv/ready ## Ask whether anything locked has a known vulnerability.
 	.venv/bin/python -m tests.advisories $(ARGS)
 
 # Prints a Python that will do. Each one is tried, not only looked up: a shim may have no Python behind it.
@@ -68,18 +68,26 @@ Name one: make PYTHON=/path/to/python3.13" >&2; \
 fi
 endef
 
+# Counts what pip fetches, so that nobody takes a slow line for a standstill; ends as pip did.
+define counted
+{ $(1) || echo "pip failed"; } | awk -v all="$$(grep -c '^[a-z].*==' requirements.lock)" \
+    '/^Collecting / { printf "  %d of at most %d: %s\n", ++n, all, $$2; fflush() } \
+    /^Installing collected/ { print "  unpacking them"; fflush() } \
+    /^pip failed/ { failed = 1 } END { exit failed }'
+endef
+
 # No stamp means that an earlier try was cut off somewhere: begin anew rather than trust what it left.
 .venv/ready: pyproject.toml requirements.lock
 	@set -eu; \
 	if [ ! -e $@ ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then \
 	    $(find_python); \
-	    echo "Setting up .venv with $$("$$python" --version), under a minute with a fair connection ..."; \
+	    echo "Setting up .venv with $$("$$python" --version), a minute or more, by the connection ..."; \
 	    "$$python" -m venv --clear .venv; \
 	else \
 	    echo "Bringing .venv up to date ..."; \
 	    rm $@; \
 	fi; \
-	.venv/bin/python -m pip install -qq --require-hashes -r requirements.lock; \
+	$(call counted,.venv/bin/python -m pip install --progress-bar off --require-hashes -r requirements.lock); \
 	.venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .; \
 	touch $@
 
@@ -113,7 +121,7 @@ lock: .venv/ready ## Renew the lock files; ARGS=--upgrade takes newer releases.
 	    print(*build["requires"], sep="\n")' \
 	    | compile --constraint requirements.lock --no-annotate - -o requirements-build.lock
 
-.env: ## Make up passwords and keys for docker compose, unless there are some.
+.env: ## Make up passwords and keys for docker compose.
 	@set -eu; umask 077; $(find_python); \
 	"$$python" -c 'import base64, os, secrets; print( \
 	    f"POSTGRES_PASSWORD={secrets.token_hex(24)}", \

@@ -65,5 +65,5 @@ beat_schedule = {
     "pulse": {"task": "workers.tasks.pulse", "schedule": 1.0},
     "rate": {"task": "workers.tasks.rate", "schedule": 5.0},
     "audit": {"task": "workers.tasks.audit", "schedule": 60.0},  # reads every row: seconds on large books
-    "tidy": {"task": "workers.tasks.tidy", "schedule": 3600.0},  # what is unused keeps for a day
+    "tidy": {"task": "workers.tasks.tidy", "schedule": 3600.0},  # as `uploads.TIDY_EVERY` promises
 }

@@ -59,7 +59,7 @@ def named(session: Session, user_id: UUID, names: Sequence[str | Named], field: 
         field: what the request calls them.
 
     Raises:
-        UnknownFile: one is not an upload of this user.
+        UnknownFile: one is not an upload of this user, or was removed.
         Invalid: one is named twice, or all together are too large.
     """
     if not names:
@@ -69,6 +69,8 @@ def named(session: Session, user_id: UUID, names: Sequence[str | Named], field: 
     files = [found[key] for key in keys if key in found]
     if len(files) < len(keys):
         raise UnknownFile
+    if any(file.removed_at for file in files):
+        raise UnknownFile("A file key names an upload that was removed: upload the file again.")
     if len(found) < len(keys):
         _refuse(field, "must not name a file twice")
     if sum(file.size for file in files) > BYTES_MAX:
@@ -80,14 +82,15 @@ def attach(session: Session, files: Sequence[Upload], drop: Drop, entry: Submiss
     """Hang files on a drop, or on an entry of it in place of those that hang there.
 
     Raises:
-        UnknownFile: one has been removed in this moment, for it hung on nothing for too long.
+        UnknownFile: one has been removed in this moment, for nothing needed it for too long.
     """
     if entry:
         session.execute(delete(Attachment).where(Attachment.submission_id == entry.id))
     if not files:
         return
     # Held against the sweep until this commits; any number may hold it at once.
-    held = select(Upload.id).where(Upload.id.in_([file.id for file in files])).order_by(Upload.id)
+    there = Upload.id.in_([file.id for file in files]) & Upload.removed_at.is_(None)
+    held = select(Upload.id).where(there).order_by(Upload.id)
     if len(session.scalars(held.with_for_update(read=True, key_share=True)).all()) < len(files):
         raise UnknownFile
     for position, file in enumerate(files):

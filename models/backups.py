@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import db
+from models import connecting
 
 SILENCE_SECONDS = 10  # a system that was heard of since then is taken to run
 _COUNTED = ("users", "jobs", "submissions", "transfers", "uploads")
@@ -36,11 +36,13 @@ def counts(session: Session) -> dict[str, int]:
 
 
 def uploads(session: Session) -> dict[UUID, Kept]:
-    """All files that somebody brought, by their keys."""
+    """All files that somebody brought and whose bytes were not given up, by their keys."""
     if not _exists(session, "uploads"):
         return {}
+    # As JSON, for an older version has no column of that name.
     asked = text("""SELECT id, size, sha256,
-        EXISTS (SELECT FROM attachments WHERE upload_id = u.id) AS attached FROM uploads u ORDER BY id""")
+        EXISTS (SELECT FROM attachments WHERE upload_id = u.id) AS attached
+        FROM uploads u WHERE to_jsonb(u) ->> 'removed_at' IS NULL ORDER BY id""")
     return {row.id: Kept(row.size, bytes(row.sha256), row.attached) for row in session.execute(asked)}
 
 
@@ -68,7 +70,7 @@ def connected(session: Session) -> int:
     """How many connections of clorp there are beside this one: an API without workers has no heartbeat."""
     asked = text("""SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND application_name = :name AND pid <> pg_backend_pid()""")
-    return session.scalars(asked, {"name": db.APPLICATION}).one()
+    return session.scalars(asked, {"name": connecting.APPLICATION}).one()
 
 
 def snapshot_name(session: Session) -> str:

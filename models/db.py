@@ -9,23 +9,26 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from models import patience
+from models import connecting, patience
 from models.errors import OutcomeUnknown
+from models.outages import Outage
 from models.settings import settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-APPLICATION = "clorp"  # what PostgreSQL knows our connections by
-
 # A row lock is held for milliseconds. Who waits for this long is told: to begin anew would cost their place.
 LOCK_TIMEOUT_MS = 3_500
 STATEMENT_TIMEOUT_MS = 15_000
+IDLE_TIMEOUT_MS = 30_000  # in a transaction
+CHECK_INTERVAL_MS = 1_000  # whether the client is still there: one that lost patience must not hold locks
+# Locks and constraints keep apart what must not meet; serializable transactions would fail where it does.
+ISOLATION = "read committed"
 SNAPSHOT_WORK_MEM = "16MB"  # who reads every row joins twice as fast in memory as through files
 
 # With PostgreSQL away everybody hears of it within five seconds: two tries to connect, of two seconds each,
@@ -41,6 +44,8 @@ OUTCOME_SECONDS = 0.05  # between two looks whether a commit that is under way h
 _BROKEN_OFF = {"40001", "40P01", "55P03"}
 _READ_ONLY, _NO_RIGHT = "25006", "42501"
 
+_outage = Outage("PostgreSQL")
+
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
@@ -48,20 +53,27 @@ def engine() -> Engine:
     url = settings().database_url
     if not url:
         raise RuntimeError("CLORP_DATABASE_URL is not set: start `clorp up`, or point it at a PostgreSQL.")
-    return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+    return connecting.engine(
+        url,
+        session_defaults(),
         pool_size=settings().database_pool,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         hide_parameters=True,  # an error's text must not carry what people wrote into a log
         pool_pre_ping=True,  # PostgreSQL may have been restarted since
-        connect_args={
-            "application_name": APPLICATION,
-            "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
-            " -c client_connection_check_interval=1000",  # whoever lost patience must not go on holding locks
-        },
     )
+
+
+def session_defaults() -> dict[str, str]:
+    """Return what each session is to begin with, in PostgreSQL's own units."""
+    return {
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
+        "client_connection_check_interval": str(CHECK_INTERVAL_MS),
+        "default_transaction_isolation": ISOLATION,
+        "TimeZone": "UTC",
+    }
 
 
 def forget() -> None:
@@ -103,20 +115,33 @@ def retried(work: Callable[[Session], T], *, once: bool = False, slow: bool = Fa
             raise PoolTimeout("the time of this request was over before it could ask")
         for number in range(TRIES_MAX):
             try:
-                return _try(work, once)
+                result = _try(work, once)
             except DBAPIError as error:
                 pause = random.uniform(0, PAUSE_SECONDS * 2**number)  # noqa: S311  # full jitter
                 late = pause > min(begun + RETRY_SECONDS - time.monotonic(), patience.left())
                 if late or number == TRIES_MAX - 1 or not _broken_off(error):
                     raise
-                logger.info("tried again after %s", type(error.orig).__name__)
+                if not _outage.lasting:
+                    logger.info("tried again after %s", type(error.orig).__name__)
                 time.sleep(pause)
+            else:
+                _outage.over()
+                return result
     raise AssertionError("the last try returns or raises")
 
 
 def away(error: DBAPIError) -> bool:
     """Whether it is PostgreSQL that cannot do it now, be the statement right or wrong."""
     return isinstance(error, OperationalError | InterfaceError) or _state(error) == _READ_ONLY
+
+
+def noted(error: Exception) -> bool:
+    """Whether this error says that PostgreSQL cannot be reached; that is logged once, until it is again."""
+    gone = isinstance(error, DBAPIError) and (_lost(error) or _state(error) == _READ_ONLY)
+    if gone or isinstance(error, PoolTimeout):
+        _outage.notice(type(getattr(error, "orig", None) or error).__name__)
+        return True
+    return False
 
 
 def refuses(error: DBAPIError) -> bool:

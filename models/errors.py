@@ -16,6 +16,7 @@
     │   ├── InsufficientScope
     │   └── SignupClosed
     ├── NotFound            missing, or hidden from you: the two look alike
+    │   └── FileRemoved
     ├── Conflict            right in itself, too late or at odds with the state
     │   ├── DropNotOpen, WindowClosed, ArenaFull, CancellationRequested
     │   ├── DropEnded, AlreadySubmitted, NotDecided, AmbiguousId
@@ -168,6 +169,16 @@ class NotFound(ClorpError):
 
     code = "not_found"
     sentence = "There is nothing here, or nothing you may see."
+
+
+class FileRemoved(NotFound):
+    """The bytes of an upload were removed in time; its row stays."""
+
+    code = "file_removed"
+    sentence = (
+        "This file was removed: what it hung on ended without a payout, days ago. Its size and hash stand "
+        "where it is listed."
+    )
 
 
 class Conflict(ClorpError):
@@ -383,20 +394,24 @@ class RateLimited(TooMany):
 
 
 class UploadQuota(TooMany):
-    """The caller keeps as many files that hang on nothing as allowed."""
+    """The caller keeps as many files beside those of paid drops as allowed."""
 
     code = "upload_quota"
     sentence = (
-        "You keep as many unused uploads as allowed. Use them in a drop or an entry; "
-        "what hangs on nothing is removed after a day."
+        "You keep as many files beside those of paid drops as allowed. Upload more after `retry_after` "
+        "seconds, when the first of them is removed."
     )
 
 
 class Unavailable(ClorpError):
-    """Something the server needs is missing or away."""
+    """Something the server needs is missing or away; `cause` says to its operator what."""
 
     code = "unavailable"
     sentence = "The service is not available at the moment."
+
+    def __init__(self, sentence: str | None = None, *, cause: str = "", **details: Any) -> None:
+        super().__init__(sentence, **details)
+        self.cause = cause
 
 
 class FileLost(Unavailable):

@@ -4,6 +4,7 @@ A key is the id of an upload, made new for each, so nothing is ever overwritten 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
 
 RETRY_SECONDS = 10  # what answers 503 names while a store is away
+
+_TRIAL_BYTES = 16
 
 # A request waits for the bucket, so a slow one has to fail before the client gives up.
 _CONNECT, _WHOLE, _TRIES = timedelta(seconds=3), timedelta(seconds=15), 3
@@ -70,6 +73,21 @@ def chosen() -> Store:
     """The store that this installation keeps its uploads in: see `CLORP_UPLOADS`."""
     url = settings().uploads
     return _bucket(url) if url else LocalStore(settings().data.expanduser().absolute() / "uploads")
+
+
+def try_out(store: Store) -> None:
+    """Write a small object, read it and remove it.
+
+    Raises:
+        Unavailable: one of that cannot be done; what could not be removed is swept as a stray file.
+    """
+    key, content = ids.uuid7(), os.urandom(_TRIAL_BYTES)
+    store.put(key, content)
+    try:
+        if store.read(key) != content:
+            raise Unavailable(cause="it gives other bytes than it was given")
+    finally:
+        store.delete(key)
 
 
 class LocalStore:
@@ -228,13 +246,36 @@ def _speaking_to_bucket() -> Iterator[None]:
         ) from None
     try:
         yield
-    except FileNotFoundError:
-        raise FileLost(retry_after=RETRY_SECONDS) from None
     except (BaseError, OSError, ValueError) as error:  # its text may quote credentials
-        raise Unavailable(
-            f"The server cannot use its bucket of uploads ({type(error).__name__}); tell its operator.",
-            retry_after=RETRY_SECONDS,
-        ) from error
+        cause = _cause(error)
+        if isinstance(error, FileNotFoundError) and cause != _NO_BUCKET:
+            raise FileLost(retry_after=RETRY_SECONDS) from None
+        sentence = _MISSING if cause == _NO_BUCKET else _UNUSABLE.format(cause)
+        raise Unavailable(sentence, cause=cause, retry_after=RETRY_SECONDS) from error
+
+
+_UNUSABLE = "The server cannot use its bucket of uploads ({}); tell its operator."
+_MISSING = "The server's bucket of uploads does not exist; tell its operator."
+_NO_BUCKET = "NoSuchBucket"
+# What obstore says of a refusal and of a connection; all else in its text is left out.
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_STATUS = re.compile(r"status code: (\d{3})\b")
+_KINDS = {
+    "BadScheme": "it has no TLS, and AWS_ALLOW_HTTP is not true",
+    "kind: Timeout": "no answer in time",
+    "kind: Connect": "no connection",
+    "kind: Interrupted": "the connection broke off",
+}
+
+
+def _cause(error: Exception) -> str:
+    """Return in a few words what went wrong, without addresses and credentials."""
+    told = str(error)
+    if code := _CODE.search(told):
+        return code[1]
+    if status := _STATUS.search(told):
+        return f"HTTP {status[1]}"
+    return next((words for kind, words in _KINDS.items() if kind in told), type(error).__name__)
 
 
 def _write(path: Path, content: bytes) -> None:

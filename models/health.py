@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from models import audits, calls, db, lifecycle, migrate, panel, patience
+from models.schema import Base
 from models.settings import settings
 from models.states import Status
 
@@ -176,6 +177,30 @@ def _queue(queue: str, seconds: float | None) -> Check:
     if seconds < -SILENCE_MAX_SECONDS:
         return Check(name, False, f"heard of {-seconds:.0f} s from now: the clock was set back")
     return Check(name, seconds <= SILENCE_MAX_SECONDS, f"heard of {max(seconds, 0):.1f} s ago")
+
+
+def differing(session: Session) -> list[str]:
+    """Return what this session should begin with and does not, each as `name value`."""
+    wanted = db.session_defaults()
+    asked = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+    rows = session.execute(asked, {"names": list(wanted)})
+    return [f"{name} {setting}" for name, setting in rows if setting != wanted[name]]
+
+
+_LACKING = text("""
+    SELECT 'CREATE in schema ' || quote_ident(nspname) FROM pg_namespace
+    WHERE nspname = 'public' AND :making AND NOT has_schema_privilege(oid, 'CREATE')
+    UNION ALL
+    SELECT verb || ' on ' || relname FROM pg_class
+    CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS verb
+    WHERE relnamespace = 'public'::regnamespace AND relname = ANY(:tables) AND relkind = 'r'
+    AND NOT has_table_privilege(pg_class.oid, verb)""")
+
+
+def lacking(session: Session, making: bool) -> list[str]:
+    """Return the rights that our role lacks; `making`: those that `clorp migrate` wants, too."""
+    asked = {"making": making, "tables": list(Base.metadata.tables)}
+    return list(session.scalars(_LACKING, asked))
 
 
 def places(session: Session) -> int:

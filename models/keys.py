@@ -163,6 +163,27 @@ def revoke(session: Session, caller: Identity, key_id: UUID) -> None:
     key.revoked_at = db.now(session)
 
 
+def revoke_others(session: Session, caller: Identity) -> int:
+    """End every key of the caller's user but the caller's own, at once; return how many those are.
+
+    A key that leaked may have made others, which its rotation leaves.
+
+    Raises:
+        InsufficientScope: one of them may do more than the caller; none is ended.
+        LastKey: the caller's own key was rotated: with the others its successor would end.
+    """
+    _take_turn(session, caller)
+    if _own(session, caller, caller.key_id).expires_at is not None:
+        raise LastKey("This key was rotated and ends soon: revoke the others with a key that stays.")
+    query = select(ApiKey).where(ApiKey.user_id == caller.user_id, ApiKey.id != caller.key_id, _LIVE)
+    others = session.scalars(query.order_by(ApiKey.id)).all()
+    _require_within(caller, {scope for key in others for scope in key.scopes})
+    at = db.now(session)
+    for key in others:
+        key.revoked_at = at
+    return len(others)
+
+
 def _take_turn(session: Session, caller: Identity) -> None:
     """Lock the user. A key that was revoked as the request came in must not make itself a successor."""
     users.lock(session, caller.user_id)

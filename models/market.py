@@ -67,8 +67,8 @@ class Draft(BaseModel):
 
 
 NO_MIN_GRADE = (
-    "Without a min_grade above F the best entry takes the whole bounty, however poor it is, and anybody may "
-    "fill the slots. Set min_grade to pay only for an entry that is good enough."
+    "Without a minimum grade above F the best entry takes the whole bounty, however poor it is, and anybody "
+    "may fill the slots. Set one to pay only for an entry that is good enough."
 )
 
 

@@ -420,6 +420,7 @@ class Upload(Base):
     content_type: Mapped[str]
     sha256: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    removed_at: Mapped[datetime | None]  # when its bytes were given up; the row stays: guards.sql
 
 
 class Attachment(Base):

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from models import crash, validation
 
+SECRET_MIN = 16  # characters: of 60 guesses a minute none comes near, even where they are of one case
+
 _SECRETS = Path("/run/secrets")
 _PREFIX = "CLORP_"
 # Of those who speak to a server, and of the tests; no settings of a server.
@@ -43,6 +45,11 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(
         None, description="PostgreSQL to use, `postgresql://…`. Unset: an embedded server in `CLORP_DATA`."
+    )
+    database_direct_url: str | None = Field(
+        None,
+        description="PostgreSQL itself, where `CLORP_DATABASE_URL` is a pooler in transaction mode: "
+        "`clorp backup` and `clorp restore` need sessions of their own.",
     )
     redis_url: str | None = Field(
         None, description="Redis or Valkey to use, `redis://…`. Unset: an embedded server in `CLORP_DATA`."
@@ -73,7 +80,9 @@ class Settings(BaseSettings):
     cron_secret: str | None = Field(
         None,
         validation_alias="CRON_SECRET",
-        description="Bearer secret of `/api/cron/enforce-deadlines`; unset, the route answers 503.",
+        repr=False,
+        description="Bearer secret of `/api/cron/enforce-deadlines`, of at least 16 characters; unset, the "
+        "route answers 503.",
     )
 
     max_claims: int = Field(5, ge=1, le=50, description="Slots of a drop; frozen on it when it is created.")
@@ -96,6 +105,14 @@ class Settings(BaseSettings):
         3, ge=1, description="Live claims without an entry one user may hold, so that slots are not hoarded."
     )
     max_pending_drops: int = Field(20, ge=1, description="Unpaid drops one sender may keep.")
+    unpaid_files_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="Days after its end for which the files of a drop that ended without a payout, and of "
+        "its entries, are kept; then their bytes are removed, and until then they count for their owners' "
+        "quota.",
+    )
     no_show_limit: int = Field(
         3, ge=0, description="No-shows within an hour that bring a pause of ten minutes; 0 switches it off."
     )
@@ -173,16 +190,21 @@ class Settings(BaseSettings):
     signups_per_hour: int = Field(
         5, ge=1, description="New users from one address, so that names and wallets are not mass-produced."
     )
+    drops_per_hour: int = Field(
+        240, ge=1, description="Drops that one user posts: the row of a drop stays, whatever becomes of it."
+    )
     strangers_per_minute: int = Field(
         60,
         ge=1,
-        description="Requests with a wrong key or none from one address, so that keys are not guessed.",
+        description="Requests with a wrong key or none from one address, so that keys are not guessed; "
+        "counted apart, those to routes with a bearer secret, whatever they bear.",
     )
     trusted_proxies: int = Field(
         0,
         ge=0,
-        description="Proxies in front whose `X-Forwarded-For` and `-Proto` are believed; with none, anybody "
-        "could invent an address. Behind one proxy, set 1: else all its clients share one limit.",
+        description="Proxies in front, each of which sets `X-Forwarded-For` and `-Proto`: these headers are "
+        "believed then, and no other ever. With none, anybody could invent an address. Behind one proxy, set "
+        "1: else all its clients share one limit.",
     )
     log: Literal["text", "json"] = Field(
         "text",
@@ -195,7 +217,9 @@ class Settings(BaseSettings):
     )
     metrics_token: str | None = Field(
         None,
-        description="Bearer secret of `/metrics`; unset, everybody may read it: it has numbers, no names.",
+        repr=False,
+        description="Bearer secret of `/metrics`, of at least 16 characters; unset, everybody may read it: "
+        "it has numbers, no names.",
     )
 
     @field_validator("log_level", mode="before")
@@ -266,13 +290,23 @@ class Settings(BaseSettings):
             raise ValueError("no address to begin links with: write it as https://market.example/clorp")
         return url and url.rstrip("/")
 
-    @field_validator("llm_api_key")
+    @field_validator("llm_api_key", "cron_secret", "metrics_token")
     @classmethod
     def _header(cls, key: str | None) -> str | None:
         key = key and key.strip()  # a file that holds it may well end in a newline
         if key and not (key.isascii() and key.isprintable()):
             raise ValueError("a key is printable ASCII on one line: this one has other characters in it")
         return key or None
+
+    @field_validator("cron_secret", "metrics_token")
+    @classmethod
+    def _unguessable(cls, secret: str | None) -> str | None:
+        if secret and len(secret) < SECRET_MIN:
+            raise ValueError(
+                f"a secret of fewer than {SECRET_MIN} characters can be guessed: take a longer one, as "
+                "`openssl rand -hex 16` makes it"
+            )
+        return secret
 
     @field_validator("llm_base_url")
     @classmethod
@@ -317,7 +351,7 @@ class Settings(BaseSettings):
             return ()
         return (self.llm_model, self.llm_fallback_model) if self.llm_fallback_model else (self.llm_model,)
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgresql(cls, url: str | None) -> str | None:
         if url and not re.match(r"postgres(ql)?(\+psycopg2)?://", url):

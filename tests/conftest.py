@@ -25,7 +25,7 @@ from sqlalchemy import Engine
 
 from models import db, health
 from models.settings import settings
-from tests import databases, skips
+from tests import buckets, databases, skips, stripe_double
 from tests.databases import Copy
 
 ROOM_BYTES = 2 * 1024**3
@@ -147,6 +147,19 @@ def settle(database: str, monkeypatch: pytest.MonkeyPatch):
     yield change
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[stripe_double.Double]:
+    """A Stripe of the test's own, where the settings say that Stripe is."""
+    for name in buckets.PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLORP_PUBLIC_URL", "https://clorp.test")
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", stripe_double.SECRET)
+    with stripe_double.serving() as double:
+        monkeypatch.setenv("CLORP_STRIPE_API_URL", double.url)
+        yield double
 
 
 def _use(url: str) -> None:

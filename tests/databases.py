@@ -78,7 +78,8 @@ class Copy:
         execute(f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def _connect(self) -> None:
-        self._connection = psycopg2.connect(self.url)
+        # A test may have stored timeouts with the role.
+        self._connection = psycopg2.connect(self.url, options="-c statement_timeout=0 -c lock_timeout=0")
         self._connection.autocommit = True
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:

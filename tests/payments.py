@@ -11,10 +11,10 @@ from models import db, payments, remittance
 from models.notices import CURRENCY, Notice, RailName
 from models.schema import Payment
 from tests.models.stages import sql
+from tests.stripe_double import SECRET
 from tests.support import Person
 from workers.rails import signature
 
-SECRET = "whsec_of_the_tests"
 HOOK = "/api/stripe/webhook"
 
 

@@ -25,6 +25,7 @@ class Proxy:
         self.cuts = 0  # how many COMMITs are still to be broken off
         self.shut = False  # whether new connections are refused once it has cut
         self.cut_off = 0
+        self.queries: list[str] = []  # that it forwarded, each of which is a round trip
         self._listener, self._server = listener, server
 
     def serve(self) -> None:
@@ -42,6 +43,8 @@ class Proxy:
     def _upstream(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                if data[:1] == b"Q":  # a client that waits for its answer sends nothing beside it
+                    self.queries.append(data[5:-1].decode())
                 if _COMMIT in data and self.cuts:
                     self.cuts -= 1
                     self.cut_off += 1

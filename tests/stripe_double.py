@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+SECRET = "whsec_of_the_tests"
+
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -61,10 +63,10 @@ class Double:
                 row["url"] = f"https://stripe.test/{row['id']}"
             rows.append(row)
             return 200, row
-        if resource == "transfers":
-            group = call.form["transfer_group"]
-            found = [row for row in self.made.get("transfers", []) if row["transfer_group"] == group]
-            return 200, {"object": "list", "data": found, "has_more": False, "url": "/v1/transfers"}
+        if resource in ("checkout/sessions", "payment_intents", "transfers"):
+            group, rows = call.form.get("transfer_group"), self.made.get(resource, [])
+            found = [row for row in rows if group in (None, row.get("transfer_group"))]
+            return 200, {"object": "list", "data": found, "has_more": False, "url": call.path}
         capability = "active" if self.ready else "inactive"
         return 200, {"id": resource.partition("/")[2], "capabilities": {"transfers": capability}}
 

@@ -53,9 +53,15 @@ class Person:
 def person(cents: int = 0, name: str | None = None) -> Person:
     with db.transaction() as session:
         user, key = accounts.create_user(session, name or f"user-{uuid4().hex[:12]}")
-        if cents:
-            ledger.credit(session, user.id, cents, f"credit:{uuid4()}")
-        return Person(user.id, user.name, key)
+        made = Person(user.id, user.name, key)
+    return give(made, cents) if cents else made
+
+
+def give(who: Person, cents: int) -> Person:
+    """Put so much more into the wallet; gives the same person."""
+    with db.transaction() as session:
+        ledger.credit(session, who.id, cents, f"credit:{uuid4()}")
+    return who
 
 
 def people(count: int) -> list[Person]:

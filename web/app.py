@@ -40,7 +40,9 @@ def create_app() -> Flask:
     app.url_map.merge_slashes = False  # a redirect would be HTML, to whatever Host was asked for
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if proxies := settings().trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0, x_port=0, x_prefix=0
+        )
     for common in (journal, headers, cors, limits, inputs, auth, errors):
         common.install(app)
     for part in (

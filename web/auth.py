@@ -40,19 +40,18 @@ def bearer() -> str:
 
 
 def require_bearer(secret: str) -> None:
-    """Nothing, where the caller bears this secret of the server's. Whoever does not is counted: no guessing.
+    """Require this secret of the server's as the token of the Authorization header.
+
+    Every request is counted before its token is compared: beyond the limit a right guess is refused like a
+    wrong one.
 
     Raises:
-        Unauthenticated: they bear another, or none.
-        RateLimited: too many such requests from this address.
+        RateLimited: too many requests from this address.
+        Unauthenticated: the token is another one, or missing.
     """
-    try:
-        if hmac.compare_digest(bearer().encode(), secret.encode()):
-            return
-    except Unauthenticated:
-        pass
-    limits.admit_stranger()
-    raise Unauthenticated
+    limits.admit_guess()
+    if not hmac.compare_digest(bearer().encode(), secret.encode()):
+        raise Unauthenticated
 
 
 def _identify() -> None:

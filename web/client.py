@@ -22,6 +22,7 @@ import io
 import json
 import os
 import random
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ PATIENCE_SECONDS = (
 )
 BACKOFF_SECONDS = 0.2  # the first pause, doubled with each
 WAIT_SECONDS = 25  # that the server holds an answer back at most
+OUTAGE_SECONDS = 60.0  # that a wait outlives of a server that answered before: a restart takes less
 POLL_SECONDS = 1.0  # between questions to a server that does not hold them
 SILENCE_SECONDS = 40.0  # without a heartbeat, sent every 15 s, a stream counts as lost
 
@@ -194,6 +196,26 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @classmethod
+    def with_key_file(cls, api_url: str, path: str | os.PathLike[str], name: str | None = None) -> Self:
+        """Return a client that speaks for the user whose key is in a file; without one, sign up and write it.
+
+        Args:
+            api_url: where the server is.
+            path: of the file, which only its owner can read. A key is for the server that gave it.
+            name: of a new user; None makes one up.
+
+        Raises:
+            ClientError: the sign-up is refused or not answered; then there is no key in the file.
+            OSError: the file can be neither read nor written; then nothing is signed up.
+        """
+        path = Path(path)
+        if not (path.exists() and path.read_text().strip()):
+            path.touch(mode=0o600)
+            with path.open("r+") as opened, cls(api_url) as stranger:
+                opened.write(stranger.signup(name or f"bot-{uuid4().hex[:12]}")["api_key"] + "\n")
+        return cls(api_url, path.read_text().strip())
+
     @property
     def has_key(self) -> bool:
         """Whether it speaks for a user."""
@@ -342,6 +364,10 @@ class Client:
         """Make a key worthless."""
         return self._delete(f"/api/keys/{_part(key_id)}")
 
+    def revoke_other_keys(self) -> Json:
+        """Make every key of yours worthless but the one that asks."""
+        return self._delete("/api/keys?others=true")
+
     def agents(self, *, limit: int = 20, offset: int = 0) -> Any:
         """Your agents, newest first."""
         return self._get("/api/agents", limit=limit, offset=offset)
@@ -436,17 +462,27 @@ class Client:
     def changes(self, path: str, *, timeout: float | None = None, **query: Any) -> Iterator[Json]:
         """The document at `path` now, and again each time that it has changed, for `timeout` seconds.
 
-        Asks with `?wait=` and the ETag; where a server does not hold the answer back, once a second.
+        Asks with `?wait=` and the ETag; where a server does not hold the answer back, once a second. A server
+        that is away after its first answer is asked again for `OUTAGE_SECONDS`.
         """
         until = None if timeout is None else time.monotonic() + timeout
         known: Any = None
         tag: str | None = None
-        hold = 0
+        hold, answered = 0, None
         while True:
             asked = time.monotonic()
             headers = {"If-None-Match": tag} if tag else {}
             params = {**_given(query), **({"wait": hold} if hold else {})}
-            answer = self._send("GET", path, safe=True, params=params, headers=headers, held=hold)
+            try:
+                answer = self._send("GET", path, safe=True, params=params, headers=headers, held=hold)
+            except (Unreachable, Unavailable):
+                if answered is None or asked - answered > OUTAGE_SECONDS:
+                    raise
+                if until is not None and time.monotonic() > until:
+                    return
+                time.sleep(POLL_SECONDS)
+                continue
+            answered = time.monotonic()
             document = known if answer.status_code == 304 else _document(answer)
             changed, known, tag = document != known, document, answer.headers.get("ETag", tag)
             if changed:
@@ -683,4 +719,5 @@ def _backoff(attempt: int) -> float:
 def _why(url: str, error: Exception) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return f"{url} did not answer in time."
-    return f"{url} cannot be reached: {str(error) or type(error).__name__}."
+    reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
+    return f"{url} cannot be reached: {reason}."

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -12,8 +13,14 @@ from typing import Any
 from flask import Response, render_template
 from markupsafe import Markup, escape
 
+from models.arena import TEXT_MAX
+from models.attachments import BYTES_MAX, FILES_MAX
 from models.errors import ArenaFull
+from models.grades import GRADES
+from models.packs import PACKS
+from models.payments import AMOUNT_MIN_CENTS
 from models.settings import settings
+from models.uploads import UPLOAD_MAX
 from web import contract, errors, links, openapi
 from web.contract import Route, Routes
 from web.openapi import Json
@@ -25,6 +32,17 @@ _CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none
 _KEPT = "public, max-age=300"
 _FIRST = ("jobs", "board", "home")  # what most people come for; the rest by name
 _CODE = re.compile("`([^`]+)`")
+_MIB = 1024**2
+_LIMITS = {  # that an agent's author has to know
+    "text": f"{TEXT_MAX:,}",
+    "files": FILES_MAX,
+    "upload_mib": UPLOAD_MAX // _MIB,
+    "files_mib": BYTES_MAX // _MIB,
+    "withdrawal_cents": AMOUNT_MIN_CENTS,
+}
+# What an answer of the loop has in the place of what its schema shows; None is null.
+_FRESH: Json = {"rank": None, "grade": None, "rationale": None, "output_attachments": []}
+_WON: Json = {"status": "verified", "state": "submitted", "submitted": True, "release_free_until": None}
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,9 @@ def skill() -> Response:
         signups=rules.signups_per_hour,
         claim_seconds=rules.claim_ttl_seconds,
         cooldown=rules.revision_cooldown_seconds,
+        limits=_LIMITS,
+        packs=_listed(PACKS),
+        grades=_listed(GRADES),
         examples=_examples(),
     )
     # Where no public address is set the text names the one that was asked, which is not for others.
@@ -114,14 +135,28 @@ def _client() -> bytes:
     return files("web").joinpath("client.py").read_bytes()
 
 
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
 @lru_cache(maxsize=1)
 def _examples() -> dict[str, str]:
-    """The answers that the text for agents shows, as JSON."""
-    schemas = openapi.document()["components"]["schemas"]
-    shown = {"board": "BoardDrop", "claim": "Claim", "submitted": "Submitted", "problem": "Problem"}
-    values = {name: openapi.example(schemas[model], schemas) for name, model in shown.items()}
-    values["problem"] = errors.document(409, ArenaFull.code, ArenaFull.sentence, values["claim"]["id"])
+    """Return the answers that the text for agents shows, as JSON: what an entry gets that then wins."""
+    claim = _shown("Claim", agent_id=None)
+    values = {
+        "board": _shown("BoardDrop", min_grade="B"),
+        "claim": claim,
+        "submitted": {"submission": _shown("Submission", **_FRESH)},
+        "standing": _shown("Standing", **_WON),
+        "problem": errors.document(409, ArenaFull.code, ArenaFull.sentence, claim["id"]),
+    }
     return {name: json.dumps(value, indent=2, ensure_ascii=False) for name, value in values.items()}
+
+
+def _shown(model: str, **values: Any) -> Json:
+    schemas = openapi.document()["components"]["schemas"]
+    example: Json = openapi.example(schemas[model], schemas)
+    return example | values
 
 
 @lru_cache(maxsize=1)

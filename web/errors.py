@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from models import db, errors
+from models.spells import Spells
 from web.inputs import BODY_MAX
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ _MALFORMED = [
     kind for kind in vars(gunicorn_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
 ]
 RETRY_SECONDS = 2  # when PostgreSQL is away
+
+_spells = Spells()
 
 
 def install(app: Flask) -> None:
@@ -76,6 +79,8 @@ def status_of(refusal: type[errors.ClorpError]) -> int:
 
 
 def _refused(error: errors.ClorpError) -> Response:
+    if isinstance(error, errors.Unavailable) and _spells.begins((error.code, str(error), error.cause)):
+        logger.error("refused as %s: %s", error.code, error.cause or error)
     return problem(status_of(type(error)), error.code, str(error), **error.details)
 
 
@@ -103,7 +108,8 @@ def _database(error: DBAPIError) -> Response:
 
 
 def _away(error: Exception) -> Response:
-    logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
+    if not db.noted(error):
+        logger.warning("PostgreSQL did not answer: %s", type(error).__name__)
     return problem(503, "unavailable", "The database is not available; try again.", retry_after=RETRY_SECONDS)
 
 

@@ -6,7 +6,9 @@ follows, and its limit on fields counts the pieces of files, too.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from flask import request
 from multipart import MultipartSegment, ParserLimitReached, PushMultipartParser
@@ -24,6 +26,11 @@ TOO_LARGE = (
     f"A file may have at most {UPLOAD_MAX} bytes, and all else in its form {FORM_ROOM}: "
     "send a smaller file, or its parts one by one."
 )
+# A whole name as aiohttp encodes it, in which Werkzeug has decoded quotes. Of a name with other signs
+# browsers encode quotes and these two, and no percent.
+_ENCODED = re.compile(r'(?:[\w.~"-]|%[0-9A-Fa-f]{2})+', re.ASCII)
+_ENCODED_BREAKS = re.compile(r"%(0D|0A)", re.IGNORECASE)
+_PLAIN = re.compile(r';\s*filename=(?:"(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
 _ESCAPES = re.compile(r'\\["\\]?')
 
 
@@ -98,7 +105,21 @@ def _file(segment: MultipartSegment, content: bytes) -> Sent | None:
     if "filename" not in options:
         return None
     content_type = segment.header("Content-Type", "")
-    return Sent(options.get("name", ""), options["filename"], content_type, content)
+    return Sent(options.get("name", ""), _filename(head, options["filename"]), content_type, content)
+
+
+def _filename(head: str, plain: str) -> str:
+    """Return the name of a part's head: `filename*` of RFC 2231 counts before the plain one, in any order."""
+    without_plain = parse_options_header(_PLAIN.sub("", head))[1]
+    return without_plain["filename"] if "filename" in without_plain else _decoded(plain)
+
+
+def _decoded(name: str) -> str:
+    """Return a filename without its percent-encoding; what is no UTF-8 behind that stays as it came."""
+    if _ENCODED.fullmatch(name):
+        with suppress(UnicodeDecodeError):
+            return unquote(name, errors="strict")
+    return _ENCODED_BREAKS.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def _only(files: list[Sent]) -> Sent:

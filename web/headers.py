@@ -12,6 +12,7 @@ DEFAULTS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
+BODILESS = (204, 304)
 HSTS_SECONDS = 31_536_000  # a year, the least that browsers' lists take
 
 
@@ -24,6 +25,8 @@ def _secure(response: Response) -> Response:
     response.headers.update(ALWAYS)
     for name, value in DEFAULTS.items():
         response.headers.setdefault(name, value)
+    if response.status_code in BODILESS:
+        response.headers.pop("Content-Type", None)  # Flask gives one to what has no content
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
     return response

@@ -1,5 +1,7 @@
 """Drops over HTTP: posting, paying, claiming, submitting, cancelling, reading."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -32,7 +34,7 @@ from models.errors import (
 )
 from models.market import Draft
 from models.states import Status
-from web import lists, shapes
+from web import limits, lists, shapes
 from web.auth import caller
 from web.contract import Reply, Routes
 from web.errors import problem
@@ -64,12 +66,25 @@ class JobsQuery(CursorQuery):
     status: Status | None = Field(None, description="Only those that stand there.")
 
 
+@contextmanager
+def _paced(body: RunBody) -> Iterator[None]:
+    """Count a drop that is to be posted, before its transaction begins; an estimate is not counted.
+
+    Raises:
+        RateLimited: the user posts too many drops.
+    """
+    if body.confirmed:
+        limits.admit_drop()
+    yield
+
+
 @jobs.post(
     "/run",
     shapes.Estimate,
     also={201: shapes.PostedJob},
     body=RunBody,
     scope="spend",
+    prepare=_paced,
     refuses=[InsufficientBalance, UnknownFile, TooManyPending],
 )
 def run(session: Session, body: RunBody) -> Reply | Response:

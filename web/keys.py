@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from models import keys as rules
-from models.errors import KeyRotated, LastKey, NotFound, TooManyKeys
+from models.errors import Invalid, KeyRotated, LastKey, NotFound, TooManyKeys
 from models.keys import OVERLAP, OVERLAP_MAX, SCOPES, Scope
 from models.names import Name
 from web import lists, shapes
@@ -69,11 +69,32 @@ def create_key(session: Session, body: KeyDraft) -> shapes.NewKey:
 def rotate_key(session: Session, body: Rotation, key_id: UUID) -> shapes.NewKey:
     """Replace a key by a new one of the same name and scopes; the old one ends after the overlap.
 
-    With an overlap of 0 it ends at once, which is for keys that leaked. Where it is the only one you have,
-    a lost answer then leaves you none to ask again with.
+    With an overlap of 0 it ends at once, which is for keys that leaked; what such a key has made meanwhile
+    `DELETE /api/keys?others=true` ends. Where it is the only one you have, a lost answer then leaves you none
+    to ask again with.
     """
     overlap = timedelta(seconds=body.overlap_seconds)
     return shapes.NewKey.of(*rules.rotate(session, identity(), key_id, overlap))
+
+
+class WhichKeys(BaseModel):
+    """Which keys end."""
+
+    others: bool = Field(
+        False, description="Has to be true: all but the key you ask with. One key is ended by its id."
+    )
+
+
+@keys.delete("", shapes.RevokedOthers, query=WhichKeys, scope="spend", refuses=[LastKey])
+def revoke_others(session: Session, query: WhichKeys) -> shapes.RevokedOthers:
+    """End every key of yours but the one you ask with, at once: those, too, that a leaked key made.
+
+    Where one of them can do more than the key you ask with, none ends.
+    """
+    if not query.others:
+        wrong = [{"field": "others", "message": "must be true"}]
+        raise Invalid("Add ?others=true, or name one key by its id.", errors=wrong)
+    return shapes.RevokedOthers(revoked_count=rules.revoke_others(session, identity()))
 
 
 @keys.delete("/<uuid:key_id>", shapes.Revoked, scope="spend", refuses=[NotFound, LastKey])

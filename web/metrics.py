@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from models import health
+from models import db, health
 from models.errors import RateLimited, Unauthenticated
 from models.settings import settings
 from web import watch
@@ -102,7 +102,8 @@ def _database() -> Iterator[Metric]:
     try:
         load = health.load()
     except (DBAPIError, PoolTimeout) as error:
-        logger.warning("no numbers from PostgreSQL: %s", type(error).__name__)
+        if not db.noted(error):
+            logger.warning("no numbers from PostgreSQL: %s", type(error).__name__)
         up.add_metric([], 0)
         yield up
         return

@@ -3,17 +3,18 @@
 from typing import Literal
 
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from models import health, settlement
 from models.errors import Unauthenticated, Unavailable
 from models.settings import settings
+from web import services
 from web.auth import require_bearer
 from web.contract import Reply, Routes
 from web.errors import RETRY_SECONDS
 from web.handoff import offer_task
 from web.looks import Look
-from web.redis_client import redis_at
+from web.redis_client import redis_at, refusal, takes_messages
 
 DATABASE_SECONDS = 3.0  # PostgreSQL that hangs costs whoever asks so long, and Redis the other one
 REDIS_SECONDS = 0.5
@@ -61,9 +62,10 @@ def readyz() -> Reply:
     """Whether a drop could be settled: database, migrations, Redis, and a worker on each queue; the audit.
 
     Without Redis drops are taken in and nothing is settled until it is back. An audit that found something
-    stops nothing: it is told here, and rings as `clorp_audit_violations`.
+    stops nothing: it is told here, and rings as `clorp_audit_violations`. So does a bucket of uploads or a
+    payment service that cannot be used: drops are settled without them.
     """
-    checks = [*_database(), _redis()]
+    checks = [*_database(), _redis(), *services.seen()]
     ready = all(check.ok for check in checks if check.needed)
     rows = [Check(name=c.name, ok=c.ok, detail=c.detail, needed=c.needed) for c in checks]
     later = {} if ready else {"Retry-After": str(RETRY_SECONDS)}
@@ -86,7 +88,9 @@ def _redis() -> health.Check:
     if not url:
         return health.Check("redis", False, "CLORP_REDIS_URL is not set")
     try:
-        redis_at(url, REDIS_SECONDS).ping()
+        takes_messages(redis_at(url, REDIS_SECONDS))
+    except ResponseError as error:
+        return health.Check("redis", False, f"answers, and nothing can be queued ({refusal(error)})")
     except RedisError as error:
         return health.Check("redis", False, f"does not answer ({type(error).__name__})")
     return health.Check("redis", True, "answers")

@@ -31,6 +31,13 @@ sendfile = False  # it would wait for the client
 graceful_timeout = 3  # below the share of a stop that `clorp up` has for web
 timeout = 60
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # a heartbeat that never waits for a disk
+# No header of a request says who sent it or by which way: a client on this machine, or behind a proxy that
+# passes headers on, would invent a scheme, a path prefix or a user. Those of trusted proxies: `web.app`.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+header_map = "drop"
+proxy_protocol = "off"
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from models import db, files
 from models import uploads as rules
-from models.errors import ClorpError, FileLost, NotFound, OutcomeUnknown, UploadQuota
+from models.errors import ClorpError, FileLost, FileRemoved, NotFound, OutcomeUnknown, UploadQuota
 from models.uploads import UPLOAD_MAX, Parcel
 from web import forms, shapes
 from web.auth import caller
@@ -78,7 +78,11 @@ def _received(_body: None) -> Iterator[Arrival]:
     refuses=[UploadQuota],
 )
 def upload(session: Session, prepared: Arrival) -> shapes.StoredFile:
-    """Bring a file, to hang it on a drop or an entry by its key. Unused, it is removed after a day."""
+    """Bring a file, to hang it on a drop or an entry by its key. Unused, it is removed after a day.
+
+    Where its drop ends without a payout, its bytes are removed some days later (seven, unless the operator
+    says otherwise); its name, size and hash stay.
+    """
     row = rules.record(session, caller(), prepared.parcel)
     prepared.kept = True
     return shapes.StoredFile.of(row)
@@ -90,7 +94,7 @@ def upload(session: Session, prepared: Arrival) -> shapes.StoredFile:
     cached=True,
     media_type="application/octet-stream",
     headers=_SENT,
-    refuses=[NotFound, FileLost],
+    refuses=[NotFound, FileRemoved, FileLost],
 )
 def download(key: UUID) -> Response:
     """A file, for who brought it and for those who may see the files of what it hangs on.

@@ -205,7 +205,8 @@ def _answer(session: Session, row: Payment, told: Delivery | None) -> shapes.Pay
 
 
 def _refused(refusal: rails.Refused) -> Unavailable:
-    return Unavailable(f"The payment provider refused this: {refusal.reason}.")
+    reason = refusal.reason
+    return Unavailable(f"The payment provider refused this: {reason}.", cause=reason)
 
 
 # What the rails tell -------------------------------------------------------------------------

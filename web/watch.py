@@ -117,7 +117,7 @@ def _look() -> None:
             with db.transaction() as session:
                 changed = news.changed(session)
         except SQLAlchemyError as error:
-            if not away:
+            if not db.noted(error) and not away:
                 logger.warning("could not look for news: %s", type(error).__name__)
             for waiter in present:
                 waiter.unsure = True

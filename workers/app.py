@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init
+from kombu.transport import TRANSPORT_ALIASES
 
 import celeryconfig
 from models import crash, db
@@ -32,6 +33,8 @@ app = _Celery(
     backend=f"workers.results:Results+{celeryconfig.result_backend}",
 )
 app.config_from_object("celeryconfig")
+for scheme in ("redis", "rediss"):  # by name, for it is slow to import and only needed with a connection
+    TRANSPORT_ALIASES[scheme] = "workers.messages:Reading"
 crash.plan(settings().crash_at)
 
 

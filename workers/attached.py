@@ -63,7 +63,7 @@ def _text(upload: Upload, patient: bool) -> str | None:
     except Unavailable as error:
         if patient and not isinstance(error, FileLost):
             raise
-        logger.warning("the judge goes without upload %s: %s", upload.id, error.code)
+        logger.warning("the judge goes without upload %s: %s", upload.id, error.cause or error.code)
         return None
     text = decoded(content, upload.size)
     return None if text is None else judged(text)

@@ -270,6 +270,13 @@ def write_private(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
+def private_log(path: Path) -> IO[bytes]:
+    """Open a log at its end, which only its owner can read: other programs write into it what they like."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)  # an older version made it readable
+    return open(descriptor, "ab")
+
+
 def encryption_key(data: Path) -> str:
     """Return the key for envVars of this folder; made once, kept for ever."""
     if (stored := stored_encryption_key(data)) is None:
@@ -368,7 +375,7 @@ def servers(
         stop_leftovers(data)
         found, known = programs(data, durable)
         to_run = [program for program in known if program.name in only]
-        with (data / "servers.log").open("ab") as log:
+        with private_log(data / "servers.log") as log:
             running: list[subprocess.Popen[bytes]] = []
             try:
                 for program in to_run:

@@ -15,9 +15,11 @@ from typing import Any
 
 import celery
 import redis
+from celery.exceptions import Ignore
 from celery.signals import worker_ready
 from celery.worker import request, state
 
+from models import db
 from models.settings import settings
 
 logger = logging.getLogger(__name__)
@@ -41,9 +43,20 @@ class Request(request.Request):
 
 
 class Task(celery.Task):
-    """A task whose messages are ours."""
+    """A task whose messages are ours, and which ends quietly where PostgreSQL cannot be reached."""
 
     Request = Request
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task. What it could not do is due again when its lease ends, as after any failure."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        try:
+            return self.run(*args, **kwargs)
+        except Exception as error:
+            if db.noted(error):
+                raise Ignore from None  # which Celery does not log
+            raise
 
 
 class _Lost:
@@ -64,6 +77,9 @@ class Hearing:
     """What is known of how a worker hears its queues; all times are of the monotonic clock."""
 
     def __init__(self, queues: list[str]) -> None:
+        from workers import messages  # which imports the application, which imports this
+
+        self._dropped = messages.dropped
         self._queues = queues
         self._client = redis.Redis.from_url(
             settings().redis_url or "", socket_timeout=2, socket_connect_timeout=2
@@ -73,7 +89,7 @@ class Hearing:
 
     def deaf(self, now: float) -> bool:
         """Whether messages have been waiting for DEAF_SECONDS, with nobody at work and none being taken."""
-        taken = state.all_total_count[0]
+        taken = state.all_total_count[0] + self._dropped()
         if taken != self._taken or state.active_requests or not self._waiting():
             self._taken, self._since = taken, now
         return now - self._since >= DEAF_SECONDS

@@ -14,8 +14,9 @@ def folder() -> Path:
 
 
 def clear() -> None:
-    """Make the folder, or empty it of the signs of workers that are gone."""
-    folder().mkdir(parents=True, exist_ok=True)
+    """Make the folder, which only its owner may enter, or empty it of the signs of workers that are gone."""
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder().chmod(0o700)  # an older version made it readable
     for file in folder().iterdir():
         file.unlink()
 

@@ -22,6 +22,7 @@ from models.notices import Notice, Order
 from models.panel import TRIES, Answer
 from models.settings import settings
 from models.settlement import Assignment
+from models.spells import Spells
 from models.states import Status
 from workers import attached, rails
 from workers import judge as judges
@@ -32,6 +33,8 @@ from workers.judge import llm, patience
 logger = logging.getLogger(__name__)
 
 KEEP_SECONDS, KEEP_PAUSE_SECONDS = 30.0, 0.5
+
+_spells = Spells()
 
 
 def publish(task: str, row_id: UUID | str) -> bool:
@@ -80,8 +83,11 @@ def ballot(job_id: str, k: int) -> int:
     """Cast the k-th ballot of a drop. Never raises: a header that does takes the chord's body along."""
     try:
         _cast(UUID(job_id), k)
-    except Exception:
-        logger.exception("ballot %s of drop %s was not cast", k, job_id)
+    except Unavailable as trouble:
+        _tell(f"ballot {k} of drop {job_id} and others wait for the files of entries", trouble)
+    except Exception as error:
+        if not db.noted(error):
+            logger.exception("ballot %s of drop %s was not cast", k, job_id)
     return k
 
 
@@ -176,7 +182,10 @@ def remit(payment_id: str) -> None:
     except rails.Refused as refusal:
         sent, notice = None, remittance.refused(order, refusal.reason)
     except Unavailable as trouble:
-        logger.warning("payment %s waits for its rail: %s", payment_id, trouble)
+        if _spells.begins((str(trouble), trouble.cause)):
+            logger.error(
+                "payment %s and others wait for their rail: %s", payment_id, trouble.cause or trouble
+            )
         return
     crash.point(Point.RAIL_TOLD)
     db.retried(lambda session: _note(session, order, sent, notice))
@@ -225,6 +234,16 @@ def audit() -> None:
 def tidy() -> None:
     """Remove unused files and forget old Idempotency-Keys."""
     keys = db.retried(replay.forget_old, slow=True)
-    rows, strays = uploads.tidy(files.chosen())
+    try:
+        rows, strays = uploads.tidy(files.chosen())
+    except Unavailable as trouble:
+        _tell("unused files are not removed", trouble)
+        return
     if rows or strays or keys:
         logger.info("removed %s unused uploads, %s stray files, %s Idempotency-Keys", rows, strays, keys)
+
+
+def _tell(what: str, trouble: Unavailable) -> None:
+    """Log what waits for a service of others, and why, once as long as that lasts."""
+    if _spells.begins((str(trouble), trouble.cause)):
+        logger.error("%s: %s", what, trouble.cause or trouble)

@@ -16,12 +16,13 @@ import pytest
 from click import ClickException
 from sqlalchemy import text
 
-from models import db, files, migrate, settlement
+from models import db, files, migrate, settlement, uploads
 from models.settings import settings
 from models.states import Status
+from tests import pooler
 from tests.cli.conftest import Clorp
-from tests.models.stages import drop_in
-from tests.support import books, bring, drive, person, post, steal, submit, violations
+from tests.models.stages import PRICE, drop_in
+from tests.support import books, bring, drive, let_time_pass, person, post, steal, submit, violations
 from web.cli import postgres_tools
 from web.cli.postgres_tools import Tools, tools_for
 from workers import embedded
@@ -85,6 +86,20 @@ def test_all_that_was_there_is_there_again(clorp, database, empty, tmp_path, mon
     assert "encryption key is not in it" in result.output
     assert everything() == before
     assert (tmp_path / "elsewhere" / "uploads" / key[-2:] / key).read_bytes() == b"Rhine"
+
+
+def test_what_was_removed_in_time_is_missed_by_no_backup(clorp, database, empty, tmp_path):
+    sender = person(PRICE)
+    job_id = drop_in(Status.CANCELLED, sender, attachments=[bring(sender)])
+    let_time_pass(job_id, 8 * 24 * 3600)
+    assert uploads.tidy(files.chosen()) == (1, 0)
+    before = everything()
+    told = backed_up(clorp, tmp_path / "one.tar")
+    assert (told["files"], told["missing_files"], told["missing_attached"]) == (0, 0, 0)
+    switch_to(empty)
+    result = clorp("restore", tmp_path / "one.tar")
+    assert result.exit_code == 0, result.output
+    assert everything() == before
 
 
 def test_a_restored_market_goes_on(clorp, database, empty, tmp_path):
@@ -397,6 +412,27 @@ def test_a_server_without_workers_is_not_replaced_under_its_feet(clorp, database
     assert (result.exit_code, everything()) == (1, before)
     assert "1 other connections of clorp are open" in result.output
     assert clorp("restore", tmp_path / "one.tar", "--force").exit_code == 0
+
+
+@pooler.needed
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_no_program_of_postgresql_works_through_a_pooler_that_mixes_sessions(
+    clorp, database, tmp_path, settle, command
+):
+    market()
+    before, file = everything(), tmp_path / "one.tar"
+    if command == "restore":
+        backed_up(clorp, file)
+    with pooler.pooled():
+        result = clorp(command, file, "--force")
+        assert result.exit_code == 1
+        assert "CLORP_DATABASE_DIRECT_URL" in result.output
+        assert everything() == before
+    with pooler.pooled():
+        settle(database_direct_url=database)
+        result = clorp(command, file, "--force")
+        assert result.exit_code == 0, result.output
+    assert everything() == before
 
 
 def test_a_dump_that_postgresql_refuses_changes_nothing(clorp, database, tmp_path):

@@ -65,7 +65,7 @@ def test_short_ids_tell_their_rows_apart():
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_reason_is_cut_short(width):
-    lines = drawn(tables.job({**drop(1), "winning_submission_id": None}), width)
+    lines = drawn(tables.job({**drop(1), "winning_submission_id": None}, None), width)
     assert WORDS in " ".join(" ".join(lines).split())
     assert all(len(line) <= width for line in lines)
 

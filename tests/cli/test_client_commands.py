@@ -33,6 +33,8 @@ def test_a_drop_from_the_prompt_to_the_file(by, tmp_path):
     waited = by(ada, "wait", job_id)
     assert waited.exit_code == 0
     assert "Rhine, Danube, Volga." in waited.stdout
+    assert "outcome\tbob won; $3.00 paid\n" in waited.stdout
+    assert "outcome\tbob won; $3.00 paid\n" in by(None, "view", job_id).stdout
     assert by(ada, "pull", job_id, "-o", tmp_path / "out").exit_code == 0
     assert (tmp_path / "out/output.txt").read_text() == "Rhine, Danube, Volga."
     assert "bob" in by(None, "feed").stdout
@@ -44,8 +46,12 @@ def test_the_estimate_is_shown_and_costs_nothing(by):
     ada = person(1000)
     result = by(ada, "drop", "Name three rivers.", "--price", "$9999", "--estimate")
     assert result.exit_code == 0
+    assert "bounty\t$1,000.00, not $9,999.00\n" in result.stdout
     assert "The bounty is $1,000.00: it has to be between $0.50 and $1,000.00." in result.stdout
-    assert "Without a min_grade above F the best entry takes the whole bounty" in result.stdout
+    short = by(ada, "drop", "Name three rivers.", "--time", "5", "--estimate")
+    assert "open for\t30 s, not 5 s\n" in short.stdout
+    assert "note 1\tThe bounty" in result.stdout
+    assert "note 2\tWithout a minimum grade above F the best entry takes the whole bounty" in result.stdout
     assert json.loads(by(ada, "drop", "x", "--estimate", "--json").stdout)["needs_confirmation"]
     none = by(ada, "jobs")
     assert (none.stdout, none.stderr) == ("", 'You have sent no drops. Post one: clorp drop "…"\n')
@@ -83,6 +89,45 @@ def test_who_cannot_pay_is_told_how_and_pays_later(by):
     assert json.loads(by(ada, "jobs", "--status", "pending_payment", "--json").stdout)
 
 
+def test_a_drop_that_is_paid_already_is_said_to_be(by):
+    ada = person(30)
+    by(ada, "drop", "Name three rivers.", "-y")
+    job_id = json.loads(by(ada, "jobs", "--json").stdout)[0]["id"]
+    by(ada, "wallet", "topup", "500")
+    assert by(ada, "pay", job_id).stdout.startswith(f"posted\t{job_id}\n")
+    again = by(ada, "pay", job_id)
+    assert (again.exit_code, again.stdout.startswith(f"is paid already\t{job_id}\n")) == (0, True)
+    assert balance(ada) == 430
+
+
+def test_money_in_and_out_says_what_there_is_now(by):
+    ada = person(30)
+    assert by(ada, "wallet", "topup", "$5").stdout.splitlines()[-1] == "balance\t$5.30"
+    assert by(ada, "wallet", "withdraw", "$5").stdout.splitlines()[-1] == "balance\t$0.30"
+
+
+def test_a_list_without_a_match_does_not_say_that_there_is_nothing(by):
+    ada = person(100)
+    post(ada)
+    for options in (
+        ("board", "--pack", "code"),
+        ("board", "--min-price", "500", "--max-price", "100"),
+        ("board", "--offset", "5"),
+        ("jobs", "--status", "failed"),
+        ("jobs", "--offset", "5"),
+        ("feed", "--offset", "5"),
+        ("agents", "directory", "--offset", "5"),
+    ):
+        assert by(ada, *options).stderr == "Nothing matches these options; leave some out.\n"
+    assert by(ada, "feed").stderr == "Nothing was decided yet.\n"
+
+
+def test_the_estimate_in_a_pipe_has_no_padding(by):
+    lines = by(person(1_000), "drop", "Name three rivers.", "-y").stderr.splitlines()
+    assert "bounty\t$1.00" in lines
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_calling_off_says_what_becomes_of_the_money(by):
     ada = person(200)
     free, worked_on = post(ada), post(ada)
@@ -111,7 +156,7 @@ def test_waiting_ends_by_how_the_drop_ended(by):
     end_window(nobody_came)
     failed = by(ada, "wait", nobody_came)
     assert failed.exit_code == 1
-    assert "no_submissions" in failed.stdout
+    assert "outcome\tnobody handed in; $1.00 came back\n" in failed.stdout
     assert json.loads(by(ada, "wait", nobody_came, "--json").stdout)["status"] == "failed"
 
 
@@ -221,7 +266,7 @@ def test_the_leaderboard_shows_rank_rating_wins_earnings_and_grades(by):
     assert second.split()[4:6] == ["0", "$0.00"]
     rest = by(None, "leaderboard", "--limit", 1, "--offset", 1).stdout
     assert rest.split() == second.split()
-    assert by(None, "leaderboard", "--pack", "cook").stderr.startswith("No agent")
+    assert by(None, "leaderboard", "--pack", "cook").stderr.startswith("Nothing matches these options")
     assert by(None, "leaderboard", "--pack", "chess").exit_code == 2
 
 

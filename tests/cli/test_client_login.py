@@ -1,6 +1,8 @@
 """`clorp login`, `logout`, `profiles`, `whoami`: where keys are stored, which counts, how none is lost."""
 
 import json
+import re
+import shlex
 import stat
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from tests.serving import serving
 from tests.support import person
 from web.app import create_app
+from web.cli.client.credentials import NAME
 
 
 @pytest.fixture
@@ -96,6 +99,122 @@ def test_a_second_sign_up_does_not_overwrite_the_first_key(clorp, here, credenti
     assert credentials.read_text() == before
     assert clorp("login", "--signup", "bob", "--profile", "bob").exit_code == 0  # no user bob was made before
     assert (who(clorp), who(clorp, "--profile", "bob")) == ("ada", "bob")
+
+
+def suggested(result) -> list[str]:
+    """The words of the command that a refusal suggests."""
+    assert result.exit_code == 6, result.output
+    (line,) = [line for line in result.stderr.splitlines() if "clorp login" in line]
+    return shlex.split(line.partition("profile: ")[2].partition("   or give")[0])
+
+
+@pytest.mark.parametrize("name", [" lead", "a\nb", "o'neill $HOME", "x" * 300, "Ünï", "日本", "-x", "bob"])
+def test_the_profile_that_is_suggested_is_free_and_can_be_one(clorp, here, credentials, name):
+    clorp("login", "--signup", "ada", "--profile", "bob")
+    words = suggested(clorp("login", "--signup", name, "--profile", "bob"))
+    assert words[:3] == ["clorp", "login", "--signup"]
+    assert words[3] == (name if name.isprintable() else "NAME")
+    assert words[4] == "--profile"
+    assert NAME.fullmatch(words[5])
+    assert words[5] not in stored(credentials)["profiles"]
+
+
+def test_what_is_suggested_works_as_it_stands(clorp, here, credentials):
+    clorp("login", "--signup", "ada", "--profile", "bob")
+    words = suggested(clorp("login", "--signup", "bob", "--profile", "bob", "--api-url", here))
+    assert words[-2:] == ["--api-url", here]
+    assert clorp(*words[1:]).exit_code == 0
+    assert who(clorp, "--profile", "bob-2") == "bob"
+
+
+def test_a_second_profile_is_at_the_server_of_the_one_that_counts(clorp, api_url, credentials):
+    clorp("login", "--signup", "ada", "--api-url", api_url)
+    assert clorp("login", "--signup", "bob", "--profile", "bob").exit_code == 0
+    assert stored(credentials)["profiles"]["bob"]["api_url"] == api_url
+
+
+def test_a_key_that_stopped_working_is_told_apart_by_where_it_is_from(clorp, here, credentials, monkeypatch):
+    clorp("login", "--signup", "bob", "--profile", "bob")
+    document = stored(credentials)
+    document["profiles"]["bob"]["api_key"] = "clorp_wrong"
+    credentials.write_text(json.dumps(document))
+    for command in (("whoami",), ("drop", "x", "-y"), ("keys",)):
+        result = clorp(*command, "--profile", "bob")
+        assert result.exit_code == 3
+        assert result.stderr.splitlines() == [
+            f"Error: {here} does not know the key of the profile bob.",
+            "Store one that it knows: clorp login --profile bob",
+        ]
+    monkeypatch.setenv("CLORP_API_KEY", "clorp_wrong")
+    result = clorp("whoami")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines() == [
+        f"Error: {here} does not know the key in CLORP_API_KEY.",
+        "Correct the variable, or unset it to speak for a stored profile.",
+    ]
+    assert json.loads(clorp("whoami", "--json").stderr)["code"] == "unauthenticated"
+
+
+# Next steps ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(clorp, here, credentials):
+    """`two("bob", "claim", id)`: the command as one of two users, each in a profile, on a named server."""
+    for name in ("ada", "bob"):
+        clorp("login", "--signup", name, "--profile", name)
+    clorp("wallet", "topup", "1000")
+
+    def run(profile: str, *args: str):
+        return clorp(*args, "--profile", profile, "--api-url", here)
+
+    return run
+
+
+def steps(result) -> list[list[str]]:
+    """The commands that an answer or refusal advises, as words."""
+    printed = re.findall(
+        r"clorp (?:drop|view|submit|wait|wallet|pay|jobs|status|board|agents)[^`,&\n]*", result.output
+    )
+    return [shlex.split(command) for command in printed]
+
+
+def test_next_steps_speak_for_the_same_user_to_the_same_server(two, here):
+    job_id = json.loads(two("ada", "drop", "x", "-y", "--json").stdout)["id"]
+    answers = {
+        "ada": [
+            two("ada", "drop", "x", "--min-grade", "B", "-y"),
+            two("ada", "pull", job_id),
+            two("ada", "wait", job_id, "--timeout", "0"),
+            two("ada", "drop", "x", "--price", "$99", "-y"),
+            two("ada", "view", "01a20dee-ac30"),
+            two("ada", "claim", job_id, "--agent", "nobody"),
+        ],
+        "bob": [
+            two("bob", "jobs"),
+            two("bob", "status"),
+            two("bob", "claim", job_id),
+            two("bob", "submit", job_id, "--text", "Rhine"),
+            two("bob", "view", "01a20dee-ac30-7ace-b2b6-7933bc282913"),
+        ],
+    }
+    for profile, results in answers.items():
+        for result in results:
+            assert steps(result), result.output
+            for words in steps(result):
+                assert words[-4:] == ["--profile", profile, "--api-url", here], result.output
+
+
+def test_without_options_next_steps_have_none(clorp, here, credentials):
+    clorp("login", "--signup", "ada")
+    assert "--profile" not in clorp("jobs").output
+    assert "--api-url" not in clorp("status").output
+
+
+def test_what_is_hidden_says_who_asked(two):
+    job_id = json.loads(two("ada", "drop", "x", "-y", "--json").stdout)["id"]
+    for result in (two("ada", "claim", job_id), two("ada", "view", job_id, "--mine")):
+        assert "Asked with the key of the profile ada" in result.stderr
 
 
 def test_with_replace_the_old_key_is_given_up(clorp, here, credentials):
@@ -196,7 +315,7 @@ def test_logging_out_says_what_is_lost_and_asks(clorp, here, credentials):
     result = clorp("logout")  # nobody is there to be asked
     assert result.exit_code == 2
     assert "deletes the key of ada" in result.stderr
-    assert "$7.00 in the wallet" in result.stderr
+    assert "the user, with $7.00 in the wallet, is lost." in result.stderr
     assert who(clorp) == "ada"
     assert clorp("logout", "-y").stdout == "Logged out: the profile default is deleted.\n"
     assert clorp("whoami").exit_code == 3
@@ -246,6 +365,20 @@ def test_a_damaged_file_is_named_and_left(clorp, home, credentials, content):
         assert result.exit_code == 1
         assert f"{credentials} is damaged." in result.output
     assert credentials.read_text() == content
+
+
+def test_a_place_that_cannot_hold_a_key_is_named_with_a_next_step(clorp, here, credentials, monkeypatch):
+    key = person().key
+    credentials.mkdir(parents=True)
+    for args in (("whoami",), ("login", "--key", key), ("profiles",)):
+        result = clorp(*args)
+        assert (result.exit_code, result.exception is None) == (1, False)
+        assert f"Error: {credentials}: Is a directory.\nCheck that path" in result.stderr
+    monkeypatch.setenv("HOME", "/dev/null")
+    result = clorp("login", "--key", key)
+    assert result.exit_code == 1
+    assert "/dev/null/.clorp" in result.stderr
+    assert "Check that path" in result.stderr
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://a.example", "http://"])

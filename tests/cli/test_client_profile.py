@@ -23,8 +23,10 @@ JOB = {
 ESTIMATE = {
     "title": "x", "pack": "wild", "estimated_price_cents": 100, "estimated_time_limit_seconds": 300,
     "fee_cents": 0, "max_claims": 5, "min_grade": None, "warnings": [],
+    "price_clamped": False, "time_limit_clamped": False,
 }  # fmt: skip
 ENTRY = {"submission": {"job_id": ID, "revision": 1}}
+PAYMENT = {"id": ID, "amount_cents": 500, "status": "pending", "checkout_url": None, "failure_reason": None}
 ANSWERS: dict[str, Any] = {
     "GET /api/agents": [AGENT],
     "POST /api/agents": AGENT,
@@ -36,8 +38,10 @@ ANSWERS: dict[str, Any] = {
     "POST /api/keys": {**KEY, "api_key": "clorp_new"},
     f"POST /api/keys/{ID}/rotate": {**KEY, "api_key": "clorp_newer"},
     f"DELETE /api/keys/{ID}": {"revoked": True},
-    "POST /api/wallet/topup": {"id": ID, "amount_cents": 500, "state": "pending"},
-    "POST /api/wallet/withdraw": {"id": ID, "amount_cents": 500, "state": "pending"},
+    "DELETE /api/keys": {"revoked_count": 3},
+    "POST /api/wallet/topup": {**PAYMENT, "kind": "topup"},
+    "POST /api/wallet/withdraw": {**PAYMENT, "kind": "withdrawal"},
+    "GET /api/wallet/balance": {"balance_cents": 700},
     "POST /api/wallet/auto-topup": {"enabled": True, "threshold_cents": 200, "amount_cents": 1000},
     "POST /api/uploads": FILE,
     f"GET /api/uploads/{ID}": b"bytes",
@@ -92,6 +96,7 @@ COMMANDS: list[tuple[list[str], str, Any, str]] = [
     (["keys", "create", "ci"], "POST /api/keys", {"name": "ci"}, "clorp_new"),
     (["keys", "rotate", ID], f"POST /api/keys/{ID}/rotate", {}, "clorp_newer"),
     (["keys", "revoke", ID], f"DELETE /api/keys/{ID}", b"", "Revoked."),
+    (["keys", "revoke", "--others", "-y"], "DELETE /api/keys", b"", "Revoked 3 keys."),
     (["wallet", "topup", "$5"], "POST /api/wallet/topup", {"amount_cents": 500}, "$5.00"),
     (["wallet", "withdraw", "500"], "POST /api/wallet/withdraw", {"amount_cents": 500}, "$5.00"),
     (["wallet", "auto-topup", "--below", "$2", "--amount", "$10"], "POST /api/wallet/auto-topup",
@@ -107,9 +112,18 @@ COMMANDS: list[tuple[list[str], str, Any, str]] = [
 def test_a_command_is_one_call(clorp, server, command, line, body, shown):
     result = clorp(*command)
     assert result.exit_code == 0, result.output
-    assert server.asked[-1] == (line, body)
+    assert [one for one in server.asked if not one[0].startswith("GET")][-1:] == [(line, body)] or (
+        server.asked[-1] == (line, body)
+    )
     assert shown in result.stdout
     assert json.loads(clorp(*command, "--json").stdout) == ANSWERS[line]
+
+
+def test_other_keys_are_only_revoked_after_a_yes(clorp, server):
+    assert clorp("keys", "revoke", "--others").exit_code == 2
+    for arguments in ([], [ID, "--others"]):
+        assert "Name one key" in clorp("keys", "revoke", *arguments).stderr
+    assert server.asked == []
 
 
 def test_an_agent_that_nobody_is_called_is_refused_before_the_call(clorp, server):

@@ -97,6 +97,7 @@ def test_a_refusal_is_a_sentence_and_a_next_step(by):
     assert result.stderr.splitlines() == [
         "Error: There is nothing here, or nothing you may see.",
         "Check the id: `clorp jobs` and `clorp status` list yours, `clorp board` what is open.",
+        "Asked with the key in CLORP_API_KEY; --profile NAME asks with another.",
     ]
 
 
@@ -175,6 +176,26 @@ def test_somebody_is_asked(env, typed, code, drops):
     assert len(json.loads(run(env, "jobs", "--json").stdout)) == drops
 
 
+def test_a_question_is_broken_between_words(env, tmp_path):
+    home = {**env, "HOME": str(tmp_path), "COLUMNS": "80"}
+    login = run(home, "login", "--key", env["CLORP_API_KEY"])
+    assert login.returncode == 0, login.stderr
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen([*CLORP, "logout"], stdin=theirs, stderr=theirs, env=home) as process:
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(ours, 4096)
+            os.write(ours, b"n\n")
+            assert process.wait(PATIENCE_SECONDS) == 1
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    lines = shown.decode().split("\r\n")
+    assert len(lines) > 1
+    assert all(len(line) <= 80 and line == line.lstrip() for line in lines)
+
+
 def test_ctrl_c_ends_it_quietly(env):
     job_id = json.loads(run(env, "drop", "x", "-y", "--json").stdout)["id"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -184,6 +205,7 @@ def test_ctrl_c_ends_it_quietly(env):
         _, errors = waiting.communicate(timeout=PATIENCE_SECONDS)
     assert waiting.returncode == 130
     assert b"Traceback" not in errors
+    assert f"\n  clorp wait {job_id}\n".encode() in errors  # whole, on a line of its own
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,14 +15,18 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url, text
 
-from models import audits, db
+from models import audits, db, files, migrate
 from models.health import QUEUES
 from models.settings import settings
+from tests import pooler
+from tests.bucket_trouble import keys_that_count
+from tests.buckets import bucket
 from tests.cli.conftest import Clorp
 from tests.judges.server import Script, judging
 from tests.models.stages import sql
 from tests.payments import pay_in
 from tests.postgres_proxy import use
+from tests.redis_trouble import broken
 from tests.rules.source import calls, trees
 from tests.support import age_audit, person, steal
 from tests.workers.processes import until
@@ -102,6 +107,17 @@ def test_the_database_is_down(clorp, unset):
     assert "secret" not in str(wrong["database"])
 
 
+def alter_role(what: str) -> None:
+    """Change the defaults of the tests' role in this database, for sessions that begin from now on."""
+    ((role, name),) = sql("SELECT quote_ident(current_user), quote_ident(current_database())")
+    sql(f"ALTER ROLE {role} IN DATABASE {name} {what}")
+    db.engine().dispose()
+
+
+def reset_role() -> None:
+    alter_role("RESET ALL")
+
+
 @pytest.fixture
 def stranger(database: str) -> Iterator[str]:
     """The address of the database for a role without any rights in it."""
@@ -109,6 +125,7 @@ def stranger(database: str) -> Iterator[str]:
     sql(f"CREATE ROLE {name} LOGIN PASSWORD 's3cret'")
     yield make_url(database).set(username=name, password="s3cret").render_as_string(hide_password=False)
     use(database)
+    sql(f"DROP OWNED BY {name}")
     sql(f"DROP ROLE {name}")
 
 
@@ -120,6 +137,33 @@ def test_the_role_has_no_rights(clorp, stranger):
     assert "role" in wrong["database"]["detail"]
     assert "permission denied" in wrong["database"]["reason"]
     assert "role has to own the tables" in wrong["database"]["remedy"]
+
+
+def test_the_role_may_not_make_the_schema(clorp, stranger):
+    sql("DROP SCHEMA public CASCADE")
+    sql("CREATE SCHEMA public")
+    sql("GRANT USAGE ON SCHEMA public TO public")  # as PostgreSQL has it
+    use(stranger)
+    wrong = examine(clorp)
+    assert wrong.keys() == {"schema", "rights"}
+    assert wrong["rights"]["detail"] == "lacks CREATE in schema public"
+    result = clorp("migrate")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "may not make or change the schema (permission denied for schema public)" in result.output
+
+
+def test_the_role_may_read_and_not_write(clorp, stranger):
+    role = make_url(stranger).username
+    sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    beat()
+    use(stranger)
+    wrong = examine(clorp)
+    assert wrong.keys() == {"rights"}
+    assert wrong["rights"]["detail"].startswith("lacks INSERT on ")
+    assert wrong["rights"]["detail"].endswith(" more")
+    result = clorp("admin", "user", "ann")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "lacks rights (permission denied for " in result.output
 
 
 def test_redis_is_not_set(clorp, database, monkeypatch):
@@ -138,6 +182,15 @@ def test_redis_is_down(clorp, database, monkeypatch):
     assert "Connection refused" in wrong["redis"]["reason"]
     assert "secret" not in str(wrong["redis"])
     assert wrong["redis"]["reason"] in " ".join(clorp("doctor").output.split())
+
+
+def test_redis_is_full(clorp, database, settle):
+    beat()
+    with broken("full") as url:
+        settle(redis_url=url)
+        wrong = examine(clorp)
+    assert wrong.keys() == {"redis writes", "redis persistence"}
+    assert wrong["redis writes"]["detail"] == "nothing can be queued (OutOfMemoryError)"
 
 
 @pytest.fixture
@@ -185,9 +238,7 @@ def test_the_key_of_a_data_folder_counts_as_it_does_for_up(clorp, database, monk
 
 
 @pytest.mark.parametrize(("here", "rail"), [("sandbox", "stripe"), ("stripe", "sandbox")])
-def test_the_rail_is_one_for_another_kind_of_money(clorp, settle, monkeypatch, here, rail):
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_x")
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_x")
+def test_the_rail_is_one_for_another_kind_of_money(clorp, double, settle, here, rail):
     settle(payments=here)
     pay_in(person(), rail=here)
     beat()
@@ -202,6 +253,16 @@ def test_a_setting_has_a_typing_error(clorp, database, monkeypatch):
     wrong = examine(clorp)
     assert wrong.keys() == {"settings"}
     assert "did you mean CLORP_MAX_CLAIMS?" in wrong["settings"]["detail"]
+
+
+@pytest.mark.parametrize("name", ["CRON_SECRET", "CLORP_METRICS_TOKEN"])
+def test_a_secret_is_too_short(clorp, database, monkeypatch, name):
+    monkeypatch.setenv(name, "fifteen-letters")
+    settings.cache_clear()
+    wrong = examine(clorp)
+    assert wrong.keys() == {"settings"}
+    assert wrong["settings"]["detail"].startswith(f"{name}: a secret of fewer than 16 characters")
+    assert "fifteen-letters" not in str(wrong)
 
 
 def test_an_audit_found_something(clorp, database):
@@ -260,12 +321,75 @@ def test_more_connections_are_wanted_than_there_are(clorp, database, monkeypatch
     assert wrong["connections"]["detail"] == "10 web × 20 + workers 12 = 212 of 197"
 
 
+@pooler.needed
+def test_a_pooler_in_transaction_mode_needs_a_way_past_it_and_defaults_of_the_role(clorp, database, settle):
+    beat()
+    with pooler.pooled() as url:
+        wrong = examine(clorp)
+        assert wrong.keys() == {"pooler", "sessions"}
+        assert wrong["pooler"]["detail"] == "one in transaction mode, and no way past it"
+        assert "lock_timeout 0" in wrong["sessions"]["detail"]
+        settle(database_direct_url=database)
+        assert clorp("migrate").exit_code == 0
+        pooler.reconnect(url)
+        db.engine().dispose()
+        assert examine(clorp) == {}
+        told = {c["name"]: c["detail"] for c in json.loads(clorp("doctor", "--json").output)["checks"]}
+        assert told["pooler"] == "one in transaction mode"
+        assert told["connections"].endswith("which the pooler's max_client_conn has to allow")
+    reset_role()
+
+
+@pooler.needed
+def test_a_pooler_in_session_mode_needs_no_way_past_it(clorp, database):
+    beat()
+    with pooler.pooled("session"):
+        migrate.set_defaults()
+        db.engine().dispose()
+    with pooler.pooled("session"):
+        assert examine(clorp) == {}
+    reset_role()
+
+
+def test_a_role_whose_transactions_are_serializable_by_default(clorp, database):
+    beat()
+    alter_role("SET default_transaction_isolation = 'serializable'")
+    wrong = examine(clorp)
+    assert wrong.keys() == {"isolation"}
+    assert wrong["isolation"]["detail"].startswith("serializable")
+    assert clorp("migrate").exit_code == 0
+    db.engine().dispose()
+    assert examine(clorp) == {}
+    reset_role()
+
+
 def test_stripe_lacks_its_keys(clorp, database, monkeypatch):
     beat()
     monkeypatch.setenv("CLORP_PAYMENTS", "stripe")
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_x")
     settings.cache_clear()
     assert examine(clorp)["payments"]["detail"] == "stripe, without STRIPE_WEBHOOK_SECRET"
+
+
+def test_stripe_does_not_take_the_key(clorp, double, settle):
+    beat()
+    settle(payments="stripe")
+    assert examine(clorp) == {}
+    double.trouble = [(401, {"error": {"type": "invalid_request_error", "message": "no such key"}})] * 2
+    wrong = examine(clorp)
+    assert wrong.keys() == {"payments"}
+    assert wrong["payments"]["detail"] == "stripe cannot be used: Stripe does not know STRIPE_SECRET_KEY"
+
+
+def test_the_bucket_cannot_be_used(clorp, database, settle, monkeypatch):
+    beat()
+    settle(uploads=bucket(monkeypatch))
+    assert examine(clorp) == {}
+    assert list(files.chosen().keys_before(datetime.now(UTC) + timedelta(days=1))) == []
+    with keys_that_count():
+        assert examine(clorp)["uploads"]["detail"] == "cannot be used: InvalidAccessKeyId"
+    settle(uploads="s3://clorp-nowhere")
+    assert examine(clorp)["uploads"]["detail"] == "cannot be used: NoSuchBucket"
 
 
 def test_a_model_that_its_server_does_not_list(clorp, database, settle):
@@ -287,7 +411,7 @@ def test_every_check_has_a_remedy():
             if name == "Check" and path in CHECKING and call.args and isinstance(call.args[0], ast.Constant):
                 named.add(call.args[0].value)
     assert {"python", "database", "audit", "clock"} <= named
-    assert named | {f"{queue} queue" for queue in QUEUES} == set(_REMEDIES)
+    assert named | {f"{queue} queue" for queue in QUEUES} | {"uploads"} == set(_REMEDIES)
 
 
 # Without servers in the settings -----------------------------------------------------------------

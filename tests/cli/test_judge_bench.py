@@ -267,12 +267,12 @@ def test_injections_and_further_lists_may_be_added_to_what_is_kept(clorp, folder
 
 def test_results_of_another_run_are_not_mixed_in(clorp, folder, tmp_path):
     out = tmp_path / "out"
-    command = ["judge-bench", "--data", folder, "--judge", "local", "--out", out]
-    clorp(*command)
+    command, local = ["judge-bench", "--data", folder, "--out", out], ["--judge", "local"]
+    clorp(*command, *local)
     before = out.read_text()
-    assert "was made with another seed. Name another file" in said(clorp(*command, "--seed", 2), 1)
+    assert "was made with another seed. Name another file" in said(clorp(*command, *local, "--seed", 2), 1)
     written(folder / "hard.jsonl", rated(9, 1, 2, 3))
-    assert "was made with another data." in said(clorp(*command), 1)
+    assert "was made with another data." in said(clorp(*command, *local), 1)
     with judging() as judge:
         llm = ["--judge", "llm", "--model", "m", "--base-url", judge.url]
         assert "was made with another judge, another version" in said(clorp(*command, *llm), 1)

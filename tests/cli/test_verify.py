@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 
 from models import files as store
+from models import uploads
 from tests.payloads import png
 from tests.scripted import models
-from tests.support import Person, bring, drive, people, person, post, submit
+from tests.support import Person, bring, drive, let_time_pass, people, person, post, submit
 from tests.web.scenes import decided, end_window
 from web.client import Client
 
@@ -206,6 +207,22 @@ def test_who_did_not_pay_verifies_the_verdict_and_no_entry(by):
     assert document["sound"]
     assert unknown(document) == {"sealed from you"}
     assert told(by(worker, "verify", job_id, "--json"))["unknown"] == 0
+
+
+def test_the_file_of_an_entry_that_nobody_was_paid_for_was_removed_and_that_is_said(by):
+    sender, worker = person(100), person()
+    job_id = post(sender, min_grade="S")
+    submit(worker, job_id, "Attached.", files=[bring(worker, name="rivers.md")])
+    end_window(job_id)
+    assert drive(job_id) == "failed"
+    let_time_pass(job_id, 8 * 24 * 3600)
+    assert uploads.tidy(store.chosen()) == (1, 0)
+    result = by(worker, "verify", job_id)
+    assert "– entry 1: file rivers.md: removed since: the drop ended without a payout\n" in result.stdout
+    document = told(by(worker, "verify", job_id, "--json"))
+    assert (document["sound"], document["differs"]) == (True, 0)
+    results = {(f["about"], f["what"]): f["result"] for f in document["findings"]}
+    assert (results["ballot 0", "input"], results["ballot 0", "votes"]) == ("verified", "unknown")
 
 
 def test_a_drop_from_before_there_were_secrets_comes_out_again(by, monkeypatch):

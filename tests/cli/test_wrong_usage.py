@@ -20,7 +20,8 @@ TABLE = """
 bord                              | 2 | No such command 'bord'                  | Did you mean 'board'
 bord --json                       | 2 | No such command 'bord'                  | Did you mean 'board'
 dorp hello                        | 2 | No such command 'dorp'                  | 'drop'
-xyzzy                             | 2 | No such command 'xyzzy'                 | clorp --help
+xyzzy                             | 2 | No such command 'xyzzy'                 | clorp help
+help xyzzy                        | 2 | No such command 'xyzzy'                 | All of them: clorp help
 wallet topu 5                     | 2 | No such command 'topu'                  | Did you mean 'topup'
 agents creat x                    | 2 | No such command 'creat'                 | Did you mean 'create'
 keys rotat x                      | 2 | No such command 'rotat'                 | Did you mean 'rotate'
@@ -42,17 +43,40 @@ drop x --price 1.50               | 2 | '1.50' is neither cents                 
 drop x --price 5                  | 2 | 5 is 5 cents, and the least bounty is   | '$5.00' for dollars
 drop x --price $5.5               | 2 | '$5.5' is neither cents                 | '$1.50'
 drop x --price -5                 | 2 | '-5' is neither cents                   | '$1.50'
+drop x --price $0.05 -y           | 2 | between $0.50 and $1,000.00, not $0.05  | in that range
+drop x --price $0.05              | 2 | between $0.50 and $1,000.00, not $0.05  | in that range
+drop x --price $2000 -y           | 2 | between $0.50 and $1,000.00, not $2,000.00 | nothing was posted
+drop x --time 5 -y                | 2 | between 30 s and 3600 s, not 5 s        | in that range
+drop x --time 5h30 -y             | 2 | between 30 s and 3600 s, not 18030 s    | in that range
 drop x --time 5minutes            | 2 | '5minutes' is no time                   | 90s, 5m or 1h30m
 drop x --time -1                  | 2 | '-1' is no time                         | 90s, 5m or 1h30m
 drop x --min-grade E              | 2 | 'E' is not one of                       | 'S', 'A', 'B'
 drop x --env NOT_SET_ANYWHERE     | 2 | there is no such variable here          | NOT_SET_ANYWHERE=VALUE
 drop x --attach nothing.png       | 2 | File 'nothing.png' does not exist       | clorp drop --help
+drop x --env =x                   | 2 | --env =x: the name is missing           | NAME=VALUE
+drop @ -y                         | 2 | The name of a file is missing           | @FILE
 drop @nothing.md                  | 2 | nothing.md cannot be read               | No such file
 drop x                            | 2 | Post it for $1.00?                      | Repeat it with -y
 drop x --price $99 -y             | 4 | does not cover the bounty               | clorp wallet topup 8800
 drop                 -y           | 2 | Missing argument 'PROMPT'               | clorp drop --help
 view                              | 2 | Missing argument 'ID'                   | clorp view --help
-view 123                          | 2 | '123' is no id                          | nor how one begins
+drop x --price 0                  | 2 | 0 is 0 cents                            | Perhaps the shell took the $
+drop x --price 00 -y              | 2 | 0 is 0 cents                            | write dollars in quotes
+drop x --price .50                | 2 | '.50' is neither cents                  | Perhaps the shell took the $
+drop x --price -y                 | 2 | '-y' is neither cents                   | Perhaps the shell took the $
+drop x --price                    | 2 | Option '--price' requires an argument   | Perhaps the shell took the $
+drop x --pack                     | 2 | Option '--pack' requires an argument    | Choose from
+drop x --price 99999999999999999999 | 2 | is too much: the most is $999,999,999.99 | clorp drop --help
+drop x --price 100 --price 200    | 2 | --price is given twice                  | give it once
+board --limit 5 --limit 6         | 2 | --limit is given twice                  | give it once
+login --signup a --signup b       | 2 | --signup is given twice                 | give it once
+login --signup= --profile p       | 2 | name                                    | visible
+login --key= --signup a           | 2 | not both                                | clorp login --help
+view 123                          | 2 | '123' is too short                      | at least 8 characters
+view 01a2222                      | 2 | '01a2222' is too short                  | at least 8 characters
+keys revoke 01                    | 2 | '01' is too short                       | at least 8 characters
+view g1a22222                     | 2 | 'g1a22222' is no id                     | nor how one begins
+view IN --submissions             | 5 | sender                                  | --mine
 view UNKNOWN                      | 5 | nothing here, or nothing you may see    | clorp jobs
 view 01a20dee-ac30                | 5 | No drop has an id that begins with      | Copy more of it
 view OPEN --mine                  | 5 | nothing here, or nothing you may see    | clorp jobs
@@ -60,13 +84,13 @@ wait UNKNOWN                      | 5 | nothing here, or nothing you may see    
 wait OPEN --timeout 0             | 124 | has not ended within 0 s              | clorp wait
 wait OPEN --timeout soon          | 2 | 'soon' is no time                       | 90s, 5m or 1h30m
 pull OPEN                         | 6 | there is no winner yet                  | clorp wait
-pull DONE                         | 1 | nobody won it                           |
+pull DONE                         | 1 | nobody won it                           | clorp view
 pay                               | 2 | Missing argument 'ID'                   | clorp pay --help
 pay DONE                          | 6 | has already ended                       |
 pay UNKNOWN                       | 5 | nothing here, or nothing you may see    | clorp jobs
 cancel OPEN                       | 2 | Call the drop off?                      | Repeat it with -y
 cancel DONE -y                    | 6 | can no longer be cancelled              |
-claim OPEN                        | 5 | your own drop                           |
+claim OPEN                        | 5 | your own drop                           | the key in CLORP_API_KEY
 claim FULL                        | 6 | Every slot of this drop is taken        |
 claim IN --agent nobody           | 5 | You have no agent called 'nobody'       | clorp agents
 submit IN                         | 2 | There is nothing to hand in             | name a FILE
@@ -76,11 +100,16 @@ submit DONE --text x              | 5 | your own drop                           
 submit FULL --text x              | 6 | Every slot of this drop is taken        |
 release OPEN                      | 5 | nothing here, or nothing you may see    | clorp jobs
 verify OPEN                       | 6 | no verdict                              |
-wallet topup                      | 2 | Missing argument                        | clorp wallet topup --help
+wallet topup                      | 2 | Missing argument                        | Perhaps the shell took the $
 wallet topup five                 | 2 | 'five' is neither cents                 | '$1.50'
 wallet topup 5                    | 2 | 5 is 5 cents, and the least top-up is   | '$5.00' for dollars
 wallet withdraw 5                 | 2 | 5 is 5 cents, and the least withdrawal  | '$5.00' for dollars
-wallet topup $1.00                | 2 | not valid                               | amount_cents
+wallet topup $4.99                | 2 | $4.99 is under the least top-up, $5.00  | '$5.00' or more
+wallet topup 1                    | 2 | 1 is 1 cent, and the least top-up is    | '$1.00' for dollars
+wallet topup 0                    | 2 | the least top-up is $5.00               | Perhaps the shell took the $
+wallet topup $1000000000          | 2 | is too much: the most is $999,999,999.99 | topup --help
+wallet withdraw $1.00             | 2 | $1.00 is under the least withdrawal     | '$5.00' or more
+wallet auto-topup --below 5 --amount $1.00 | 2 | $1.00 is under the least top-up | '$5.00' or more
 wallet withdraw $100.00           | 4 | does not cover this withdrawal          |
 wallet auto-topup                 | 2 | Say --below and --amount, or --off      | auto-topup --help
 agents create                     | 2 | Missing argument 'NAME'                 | clorp agents create --help
@@ -94,7 +123,7 @@ keys revoke UNKNOWN               | 5 | nothing here, or nothing you may see    
 api GET                           | 2 | Missing argument 'PATH'                 | clorp api --help
 api FETCH /api/board              | 2 | 'FETCH' is not one of                   | 'get', 'post'
 api GET http://x.example/api      | 2 | is an address: give a path              | --api-url URL
-api GET nowhere                   | 5 | nothing here, or nothing you may see    |
+api GET api/nosuch                | 5 | nothing here, or nothing you may see    | /docs has every route
 api POST jobs/run -f price=5      | 2 | not valid                               | did you mean price_cents
 api POST jobs/run -f prompt       | 2 | -f prompt: write NAME=VALUE             | clorp api --help
 login --key x --signup y          | 2 | not both                                | clorp login --help
@@ -200,7 +229,9 @@ def test_no_server_is_told_with_how_to_get_one(home, args, code):
     assert result.returncode == code
     assert "http://127.0.0.1:9 cannot be reached" in result.stderr
     assert "Connection refused" in result.stderr
+    assert "Errno" not in result.stderr
     assert "clorp up" in result.stderr
+    assert args[0] != "wait" or f"The drop goes on meanwhile: clorp wait {UNKNOWN}" in result.stderr
 
 
 @pytest.mark.parametrize("args", [("whoami",), ("jobs",), ("claim", UNKNOWN), ("drop", "x", "-y"), ("keys",)])
@@ -220,3 +251,5 @@ def test_a_folder_that_cannot_be_written_is_named(by):
     result = by(ada, "pull", job_id, "-o", "taken/below")
     assert result.exit_code == 1
     assert "taken/below: Not a directory." in result.stderr
+    assert "name another one" in result.stderr
+    assert "name another one" in by(ada, "pull", job_id, "-o", "/dev/null").stderr

@@ -8,16 +8,19 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from obstore import store as buckets
 
-from models import files
+from models import files, uploads
 from models.errors import FileLost, Unavailable
 from models.files import LocalStore, S3Store, Store
 from models.ids import uuid7
+from tests.bucket_trouble import door, keys_that_count
 from tests.buckets import bucket
-from tests.payloads import KIB, KINDS, SIZES, random_bytes
+from tests.payloads import KIB, KINDS, MIB, SIZES, random_bytes
+from tests.support import age_uploads, bring, person, post
 
 SOON = datetime.now(UTC) + timedelta(days=1)
 ALL: dict[str, Callable[[Path, pytest.MonkeyPatch], Store]] = {
@@ -158,6 +161,88 @@ def test_a_bucket_that_is_away_says_so_without_a_secret(monkeypatch):
             call()
         assert not isinstance(refusal.value, FileLost)
         assert "secret" not in str(refusal.value)
+
+
+def calls(store: Store) -> dict[str, Callable[[], object]]:
+    """Everything that a store can be asked for."""
+    return {
+        "put": lambda: store.put(uuid7(), random_bytes(300 * KIB)),
+        "read": lambda: store.read(uuid7()),
+        "start": lambda: store.start(uuid7(), 10),
+        "delete": lambda: store.delete(uuid7()),
+        "list": lambda: list(store.keys_before(SOON)),
+        "try out": lambda: files.try_out(store),
+    }
+
+
+def unavailable(call: Callable[[], object]) -> tuple[str, str]:
+    """What the user is told, and the operator."""
+    with pytest.raises(Unavailable) as refusal:
+        call()
+    assert not isinstance(refusal.value, FileLost)
+    assert "secret" not in f"{refusal.value} {refusal.value.cause}"
+    return str(refusal.value), refusal.value.cause
+
+
+def test_a_bucket_that_is_not_there_says_so(monkeypatch):
+    bucket(monkeypatch)
+    for call in calls(S3Store.at("s3://clorp-nowhere/uploads")).values():
+        assert unavailable(call) == (
+            "The server's bucket of uploads does not exist; tell its operator.",
+            "NoSuchBucket",
+        )
+
+
+def test_keys_that_the_server_does_not_know_are_named(monkeypatch):
+    store = S3Store.at(bucket(monkeypatch))
+    with keys_that_count():
+        for call in calls(store).values():
+            sentence, cause = unavailable(call)
+            assert cause == "InvalidAccessKeyId"
+            assert cause in sentence
+    files.try_out(store)
+
+
+def test_a_server_that_stands_still_is_given_up(monkeypatch):
+    url = bucket(monkeypatch)
+    with door(monkeypatch) as shut:
+        store = S3Store.at(url)
+        shut.mode = "mute"
+        for name in ("put", "read", "delete"):
+            assert unavailable(calls(store)[name])[1] == "no answer in time"
+
+
+def test_a_server_that_dies_in_the_middle_leaves_nothing_half(monkeypatch):
+    url, key, content = bucket(monkeypatch), uuid7(), random_bytes(MIB)
+    with door(monkeypatch) as shut:
+        store = S3Store.at(url)
+        store.put(key, content)
+        shut.mode = "cut coming out"
+        unavailable(lambda: store.read(key))
+        shut.mode = "cut going in"
+        unavailable(calls(store)["put"])
+        shut.mode = "open"
+        assert store.read(key) == content
+        assert list(store.keys_before(SOON)) == [key]
+
+
+@pytest.mark.parametrize("name", ["folder", "bucket of a server"])
+def test_a_store_that_was_tried_out_is_as_before(tmp_path, monkeypatch, name):
+    store = ALL[name](tmp_path, monkeypatch)
+    files.try_out(store)
+    assert list(store.keys_before(SOON)) == []
+
+
+def test_the_sweep_removes_from_a_bucket_what_nobody_needs(settle, monkeypatch):
+    settle(uploads=bucket(monkeypatch))
+    sender, store = person(100), files.chosen()
+    used, unused = bring(sender, random_bytes(KIB)), bring(sender, random_bytes(KIB))
+    post(sender, attachments=[used])
+    age_uploads()
+    assert uploads.tidy(store) == (1, 0)
+    assert [str(key) for key in store.keys_before(SOON)] == [used]
+    with pytest.raises(FileLost):
+        store.read(UUID(unused))
 
 
 def obstore_s_options() -> list[str]:

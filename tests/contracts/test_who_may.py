@@ -21,6 +21,7 @@ from models import agents, attachments, db, keys, payments
 from models.keys import SCOPES
 from models.schema import Drop
 from tests.contracts.routes import every_route
+from tests.models.stages import sql
 from tests.payments import SECRET, paid
 from tests.support import Person, bring, claim, close, drive, let_time_pass, person, post, submit
 from tests.web.answers import hidden, refused
@@ -29,7 +30,7 @@ from workers.rails import signature
 
 ROLES = ["sender", "claimant", "lapsed", "submitter", "other"]  # lapsed: with a claim that ran out
 NOTHING = "0190a1b2-0000-7000-8000-000000000000"
-CRON = "only-cron-knows"
+CRON = "only-the-cron-knows"
 _PARAMETER = re.compile("<(id|key)>")
 
 # what | who may | with one of these scopes | what the others get
@@ -65,6 +66,7 @@ GET /api/keys                              | user                         | read
 POST /api/keys                             | user                         | spend           |
 POST /api/keys/<id>/rotate                 | owner                        | spend           | anybody else: hidden
 DELETE /api/keys/<id>                      | owner                        | spend           | anybody else: hidden
+DELETE /api/keys                           | user                         | spend           |
 GET /api/agents                            | user                         | read work       |
 GET /api/agents/directory                  | everybody                    |                 |
 POST /api/agents                           | user                         | work            |
@@ -235,6 +237,8 @@ def what_is_sent(line: Line) -> dict[str, Any]:
         secret = "another" if line.state else SECRET
         told = signature.sign(body, secret, int(time.time())).signature
         return {"data": body, "content_type": "application/json", "headers": {"Stripe-Signature": told}}
+    if line.name == "DELETE /api/keys":
+        return {"query_string": {"others": "true"}}
     return {"json": bodies.get(line.name, {})} if line.method in ("POST", "PATCH") else {}
 
 
@@ -296,7 +300,8 @@ def test_a_key_of_another_scope_does_not_do(ask, scene, subtests):
             continue
         path = scene.path(line)
         for scope in SCOPES:
-            who = holders[line.granted[0], scope]
+            # One line ends all other keys of its user.
+            who = alone(scope) if line.name == "DELETE /api/keys" else holders[line.granted[0], scope]
             path = scene.path(line) if line.changes else path
             with (
                 subtests.test(line=f"{line.name} {line.state}", scope=scope),
@@ -307,6 +312,13 @@ def test_a_key_of_another_scope_does_not_do(ask, scene, subtests):
                 else:
                     problem = refused(answer, 403, "insufficient_scope")
                     assert set(problem["required"]) == set(line.scopes)
+
+
+def alone(scope: str) -> Person:
+    """A further user, whose only key has this scope."""
+    who = person()
+    sql("UPDATE api_keys SET scopes = ARRAY[:scope] WHERE user_id = :id", scope=scope, id=who.id)
+    return who
 
 
 def expect(line: Line, role: str, answer: TestResponse) -> None:

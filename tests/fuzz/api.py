@@ -16,7 +16,7 @@ from web.cli.servers import use
 
 EXAMPLES = 150
 BALANCE_CENTS = 1_000_000_000
-SETTINGS = {"CLORP_RATE_LIMITS": "off", "CRON_SECRET": "fuzz"}
+SETTINGS = {"CLORP_RATE_LIMITS": "off", "CRON_SECRET": "fuzz-the-cron-route"}
 
 
 def main(examples: int) -> int:

@@ -1,7 +1,11 @@
 """Strangers who use a running system over HTTP, as its users would."""
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import httpx2
@@ -10,6 +14,7 @@ from tests import support
 from tests.workers.processes import PATIENCE_SECONDS
 from web.cli.background import System, tail
 
+LOSING = "I cannot help with that."  # the local judge ranks a refusal behind whatever answers
 REQUEST_SECONDS = 60  # one that is given up may have been carried out all the same
 
 
@@ -60,3 +65,35 @@ class Stranger:
 def stranger(system: System, cents: int = 0) -> Stranger:
     """A new user of this system."""
     return Stranger(system, support.person(cents).key)
+
+
+def fill(system: System, job_id: str, slots: int = 4) -> None:
+    """Let strangers enter what loses; with four of five slots taken the next entry closes the window."""
+    for _ in range(slots):
+        stranger(system).submit(job_id, LOSING)
+
+
+@contextmanager
+def crowded(system: System, prompt: str) -> Iterator[None]:
+    """Fill all slots but one of the drop with this prompt that somebody else posts in the block.
+
+    With the entry of the block its window closes, however long it is and however slow the machine.
+    """
+    over = Event()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(_come, system, prompt, over)
+        try:
+            yield
+        finally:
+            over.set()
+        coming.result()
+
+
+def _come(system: System, prompt: str, over: Event) -> None:
+    looker = stranger(system)
+    while not over.is_set():
+        board = looker.call("GET", "/api/board?limit=100")["board"]
+        if found := [row["id"] for row in board if row["prompt"] == prompt]:
+            fill(system, found[0])
+            return
+        over.wait(0.1)

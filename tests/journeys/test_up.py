@@ -20,10 +20,13 @@ import pytest
 from sqlalchemy import text
 
 from models import db, migrate
+from tests import pooler
 from tests.journeys.listeners import crowd
-from tests.support import person
+from tests.journeys.people import stranger
+from tests.models.stages import sql
+from tests.support import person, violations
 from tests.workers.processes import PATIENCE_SECONDS, gone, until
-from web.cli.background import START_SECONDS
+from web.cli.background import START_SECONDS, System
 from workers import embedded
 
 pytestmark = pytest.mark.xdist_group("up")  # one beside the shared system: each is eight processes
@@ -115,6 +118,25 @@ def test_servers_of_ones_own_are_used_and_no_others_started(data, database):
         assert system.process.wait(PATIENCE_SECONDS) == 0
 
 
+@pooler.needed
+def test_everything_runs_behind_a_pooler_in_transaction_mode(data, database):
+    sql("DROP SCHEMA public CASCADE")
+    sql("CREATE SCHEMA public")
+    with pooler.running(default_pool_size=5) as address:
+        url = address.render_as_string(hide_password=False)
+        redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
+        with up(data, CLORP_DATABASE_URL=url, CLORP_REDIS_URL=redis_url) as system:
+            servers = embedded.Servers(url, redis_url)
+            there = System(system.url, data, system.log, servers, system.process.pid)
+            sender, agents = stranger(there, 1_000), [stranger(there) for _ in range(5)]
+            job_id = sender.post("Name three rivers of Europe.", price_cents=400)
+            for number, agent in enumerate(agents):
+                agent.submit(job_id, f"1. Rhine\n2. Danube\n3. Volga, {number}")
+            assert sender.wait_for(job_id, "verified")["payout_cents"] == 400
+            assert violations() == []
+            assert "ERROR" not in system.log.read_text()
+
+
 def test_play_money_is_not_served_in_earnest(data, database):
     person(700)
     redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
@@ -123,6 +145,23 @@ def test_play_money_is_not_served_in_earnest(data, database):
         assert system.process.wait(START_SECONDS) == 1
         assert "Error: There is play money in this database" in system.log.read_text()
         assert "ready after" not in system.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "which this clorp does not know"),
+        ("DROP TABLE alembic_version", "is not of clorp"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_one_sentence(data, database, spoil, told):
+    sql(spoil)
+    redis_url = os.environ["CLORP_REDIS_URL"].removesuffix("/0") + "/7"
+    with begun(data, CLORP_DATABASE_URL=database, CLORP_REDIS_URL=redis_url) as system:
+        assert system.process.wait(START_SECONDS) == 1
+        (sentence,) = (line for line in system.log.read_text().splitlines() if line.startswith("Error: "))
+        assert told in sentence
+        assert "Traceback" not in system.log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -672,6 +672,34 @@ def test_nobody_hangs_up_a_file_of_somebody_else():
     assert hang(bring(person()), author, job_id, entry) == "attachments_owner"
 
 
+GIVE_UP = "UPDATE uploads SET removed_at = now()"
+
+
+@pytest.mark.parametrize("status", [Status.PENDING_PAYMENT, Status.OPEN, Status.RANKING, Status.COMPLETED,
+                                    Status.VERIFIED])  # fmt: skip
+def test_no_file_is_given_up_while_its_drop_goes_on_or_after_it_was_paid_out(status):
+    sender = person(0 if status is Status.PENDING_PAYMENT else PRICE)
+    drop_in(status, sender, attachments=[bring(sender)])
+    assert refusal(GIVE_UP) == "uploads_kept"
+
+
+def test_a_file_that_was_given_up_stays_so_and_hangs_on_nothing_new():
+    sender = person(PRICE)
+    drop_in(Status.CANCELLED, sender, attachments=[key := bring(sender)])
+    assert refusal(GIVE_UP) is None
+    assert refusal("UPDATE uploads SET removed_at = NULL") == "uploads_frozen"
+    assert refusal(GIVE_UP) == "uploads_frozen"
+    assert hang(key, sender, drop_in(Status.PENDING_PAYMENT, sender)) == "attachments_there"
+
+
+@pytest.mark.parametrize(
+    "change", ["size = size + 1", "sha256 = ''", "name = 'other'", "user_id = gen_random_uuid()"]
+)
+def test_a_file_stays_as_it_came(change):
+    bring(person())
+    assert refusal(f"UPDATE uploads SET {change}") == "uploads_frozen"
+
+
 def test_after_the_window_the_files_of_an_entry_stay():
     job_id, author = drop_in(Status.OPEN), person()
     entry = submit(author, job_id, files=[bring(author)]).id

@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from models.settings import Settings, SettingsError, misspelt, settings
 
+SECRET = "Zm9yIGNyb24gYW5kIG1ldHJpY3M"
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch, tmp_path):
@@ -32,8 +34,29 @@ def test_an_empty_variable_is_no_variable(monkeypatch):
 
 
 def test_the_cron_secret_has_the_name_the_public_api_gave_it(monkeypatch):
-    monkeypatch.setenv("CRON_SECRET", "s3cret")
-    assert Settings().cron_secret == "s3cret"
+    monkeypatch.setenv("CRON_SECRET", SECRET)
+    assert Settings().cron_secret == SECRET
+
+
+@pytest.mark.parametrize("name", ["CRON_SECRET", "CLORP_METRICS_TOKEN"])
+def test_a_secret_that_can_be_guessed_is_refused_at_the_start(monkeypatch, name):
+    monkeypatch.setenv(name, SECRET[:15])
+    with pytest.raises(SettingsError) as caught:
+        settings()
+    assert str(caught.value).startswith(
+        f"{name}: a secret of fewer than 16 characters can be guessed: take a"
+    )
+    assert SECRET[:15] not in str(caught.value)
+    monkeypatch.setenv(name, f"  {SECRET[:16]}\n")  # as a file may hold it
+    assert SECRET[:16] in (settings().cron_secret, settings().metrics_token)
+    assert SECRET[:16] not in repr(settings())
+
+
+@pytest.mark.parametrize("name", ["CRON_SECRET", "CLORP_METRICS_TOKEN"])
+def test_a_secret_that_no_header_can_hold_is_refused(monkeypatch, name):
+    monkeypatch.setenv(name, "schlüssel-für-alle-türen")
+    with pytest.raises(SettingsError, match="printable ASCII"):
+        settings()
 
 
 def test_addresses_as_hosting_services_write_them_are_understood(monkeypatch):

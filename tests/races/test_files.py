@@ -11,16 +11,18 @@ from models.errors import UnknownFile
 from models.market import Draft
 from models.states import Status
 from models.uploads import Parcel
-from tests.models.stages import PRICE, drop_in, sql
+from tests.models.stages import PRICE, cancel, drop_in, sql
 from tests.payloads import random_bytes
 from tests.races.outcomes import outcomes
 from tests.races.test_settling import BLOCKED
 from tests.support import (
+    Person,
     age_uploads,
     at_once,
     balance,
     bring,
     insist,
+    let_time_pass,
     people,
     person,
     post,
@@ -30,10 +32,18 @@ from tests.support import (
 from tests.workers.processes import until
 
 CROWD = 50
+DAY = 24 * 3600
 
 
 def hanging() -> int:
     return sql("SELECT count(*) FROM attachments")[0].count
+
+
+def cancelled(sender: Person, key: str) -> UUID:
+    """A drop with this file that was refunded."""
+    job_id = post(sender, price_cents=PRICE, attachments=[key])
+    assert cancel(sender, job_id) is Status.CANCELLED
+    return job_id
 
 
 def test_one_file_hangs_on_fifty_drops_at_once():
@@ -134,3 +144,37 @@ def test_fifty_files_at_once_stay_within_the_quota(monkeypatch):
             uploads.record(session, who.id, Parcel.of("x", "text/plain", random_bytes(10)))
 
     assert outcomes([record] * CROWD) == {"ok": 10, "UploadQuota": 40}
+
+
+def test_a_file_that_is_being_used_again_is_not_given_up_and_one_given_up_is_not_used():
+    sender = person(25 * PRICE)
+    keys = [bring(sender) for _ in range(25)]
+    for key in keys:
+        let_time_pass(cancelled(sender, key), 8 * DAY)
+
+    def sweep() -> tuple[int, int]:
+        return uploads.tidy(files.chosen())
+
+    posting = [partial(post, sender, price_cents=PRICE, attachments=[key]) for key in keys]
+    results = at_once([call for pair in zip(posting, [sweep] * 25, strict=True) for call in pair])
+    posted = [result for result in results if isinstance(result, UUID)]
+    refused = [result for result in results if isinstance(result, UnknownFile)]
+    swept = sum(result[0] for result in results if isinstance(result, tuple))
+    assert len(posted) + len(refused) == 25
+    assert len(refused) == swept == sql("SELECT count(removed_at) FROM uploads")[0].count
+    for row in sql("SELECT id FROM uploads WHERE removed_at IS NULL"):
+        assert files.chosen().read(row.id) == b"Rhine"
+
+
+def test_a_post_that_waits_for_the_sweep_learns_that_the_file_was_given_up():
+    sender = person(PRICE)
+    key = bring(sender)
+    let_time_pass(cancelled(sender, key), 8 * DAY)
+    with db.transaction() as session, ThreadPoolExecutor(1) as waiting:
+        assert uploads.give_up_unpaid(session) == [UUID(key)]
+        posting = waiting.submit(insist, partial(post, sender, price_cents=PRICE, attachments=[key]))
+        until("the lock to be waited for", lambda: posting.done() or sql(BLOCKED) == [(1,)])
+        session.commit()
+        with pytest.raises(UnknownFile):
+            posting.result()
+    assert (balance(sender), hanging()) == (PRICE, 1)

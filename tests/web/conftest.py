@@ -1,14 +1,11 @@
 """What the tests of the HTTP door share: a client that speaks for somebody."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.payments import SECRET
-from tests.stripe_double import Double, serving
 from tests.support import Person
 
 
@@ -34,16 +31,3 @@ class Api:
 @pytest.fixture
 def api(http: FlaskClient) -> Api:
     return Api(http)
-
-
-@pytest.fixture
-def double(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Double]:
-    """A Stripe of the test's own, where the settings say that Stripe is."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CLORP_PUBLIC_URL", "https://clorp.test")
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_ours")
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
-    with serving() as double:
-        monkeypatch.setenv("CLORP_STRIPE_API_URL", double.url)
-        yield double

@@ -101,6 +101,33 @@ def test_what_can_be_no_server_or_key_is_said_at_once(address: str, key: str | N
         Client(address, key)
 
 
+def test_a_key_file_is_written_once_and_read_from_then_on(url, tmp_path):
+    path = tmp_path / "clorp.key"
+    with Client.with_key_file(url, path, "my bot") as first, Client.with_key_file(url, path) as second:
+        assert first.whoami() == second.whoami()
+        assert second.whoami()["name"] == "my bot"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o400)
+    Client.with_key_file(url, path).close()
+
+
+def test_a_refused_sign_up_leaves_no_key_and_may_be_tried_again(url, tmp_path):
+    path = tmp_path / "clorp.key"
+    person(name="my bot")
+    with pytest.raises(api.Conflict, match="taken"):
+        Client.with_key_file(url, path, "my bot")
+    assert path.read_text() == ""
+    Client.with_key_file(url, path, "my other bot").close()
+    assert path.read_text().startswith("clorp_")
+
+
+def test_a_key_file_that_cannot_be_written_signs_nobody_up(url, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Client.with_key_file(url, tmp_path / "missing" / "clorp.key", "my bot")
+    with Client(url) as client:
+        assert client.signup("my bot")["api_key"]
+
+
 # Trying again ------------------------------------------------------------------------------------
 
 
@@ -170,6 +197,51 @@ def test_signing_up_is_not_sent_twice():
     with pytest.raises(api.Unreachable):
         _fake(answer, key=None).signup("ada")
     assert len(asked) == 1
+
+
+def _restarting(*answers: Any) -> tuple[list[httpx2.Request], Client]:
+    """A client whose server gives these answers, one after another; a status alone is a refusal."""
+    asked: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        told = answers[min(len(asked), len(answers) - 1)]
+        asked.append(request)
+        if told is None:
+            raise httpx2.ConnectError("[Errno 111] Connection refused")
+        return httpx2.Response(200, json=told) if isinstance(told, dict) else httpx2.Response(told)
+
+    return asked, _fake(answer, patience=0.0)
+
+
+def test_a_wait_outlives_a_restart_of_the_server(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    seen: list[Any] = []
+    _, client = _restarting({"status": "open"}, None, 503, None, {"status": "verified"})
+    assert client.wait("x", on_change=seen.append) == {"status": "verified"}
+    assert seen == [{"status": "open"}, {"status": "verified"}]
+
+
+def test_a_wait_does_not_outlive_its_server_for_ever(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(api, "OUTAGE_SECONDS", 0.05)
+    asked, client = _restarting({"status": "open"}, None)
+    with pytest.raises(api.Unreachable, match=r"cannot be reached: Connection refused\.$"):
+        client.wait("x")
+    assert len(asked) > 2
+
+
+def test_a_wait_for_a_server_that_never_answered_ends_at_once():
+    asked, client = _restarting(None)
+    with pytest.raises(api.Unreachable):
+        client.wait("x")
+    assert len(asked) == 1
+
+
+def test_a_wait_ends_in_time_without_its_server_too(monkeypatch):
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.01)
+    _, client = _restarting({"status": "open"}, None)
+    with pytest.raises(TimeoutError):
+        client.wait("x", 0.05)
 
 
 def test_nobody_listening_is_tried_again_and_told(tmp_path):
@@ -324,6 +396,7 @@ CALLS: list[tuple[Callable[[Client], Any], str, Any]] = [
     (lambda c: c.create_key("ci", ["read"]), "POST /api/keys", {"name": "ci", "scopes": ["read"]}),
     (lambda c: c.rotate_key(ID), f"POST /api/keys/{ID}/rotate", {}),
     (lambda c: c.revoke_key(ID), f"DELETE /api/keys/{ID}", None),
+    (lambda c: c.revoke_other_keys(), "DELETE /api/keys?others=true", None),
     (lambda c: c.agents(), "GET /api/agents?limit=20&offset=0", None),
     (lambda c: c.agent(ID), f"GET /api/agents/{ID}", None),
     (

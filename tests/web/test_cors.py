@@ -40,6 +40,7 @@ def test_a_public_read_may_come_from_anywhere(http, path):
 def test_a_preflight_of_one_needs_no_key(http, path):
     answer = http.options(path, headers=ASKED)
     assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
     assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
@@ -68,6 +69,7 @@ def test_nothing_else_is_open(http, path):
 def test_options_wants_no_key_and_names_the_methods(http, path):
     answer = http.options(path)
     assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
     assert "OPTIONS" in answer.headers["Allow"]
     assert "Content-Type" not in answer.headers
 

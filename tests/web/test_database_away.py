@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from models import db, keys, market, patience, uploads
+from models.outages import Outage
 from tests.contracts.test_who_may import CRON, LINES, NOTHING, Line, what_is_sent
 from tests.models.stages import sql
 from tests.payments import SECRET
@@ -31,9 +32,9 @@ WITHOUT = {
     "/openapi.json",
     "/docs",
     "/docs.css",
+    "/client.py",
     "/llms.txt",
     "/skill.md",
-    "/client.py",
     "/wallet/done",
 }
 DROP = {"prompt": "Name three rivers.", "confirmed": True}
@@ -236,3 +237,16 @@ def test_what_a_request_waits_for_elsewhere_does_not_count(http, monkeypatch):
     monkeypatch.setattr(db, "TOTAL_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(limits, "admit", slow)
     ok(http.post("/api/jobs/run", json=DROP, headers=who.auth), 201)
+
+
+def test_requests_while_it_is_away_are_one_line_of_the_log(http, database, caplog, monkeypatch):
+    monkeypatch.setattr(db, "_outage", Outage("PostgreSQL"))  # another test's may have ended a moment ago
+    use(f"postgresql://clorp@127.0.0.1:{embedded.free_port()}/clorp")
+    for _ in range(3):
+        assert http.get("/api/board").status_code == 503
+        assert http.get("/metrics").status_code == 200
+    use(database)
+    assert http.get("/api/board").status_code == 200
+    told = [record.getMessage() for record in caplog.records if "PostgreSQL" in record.getMessage()]
+    starts = ["PostgreSQL does not answer (", "PostgreSQL answers again, after "]
+    assert [line[: len(start)] for line, start in zip(told, starts, strict=True)] == starts

@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
 from models.errors import ClorpError
-from tests.web.answers import ok
+from tests.support import claim, close, drive, let_time_pass, people, person, post
+from tests.web.answers import ok, refused
 from web import contract, openapi
 
 PAGES = {
@@ -16,6 +19,7 @@ PAGES = {
     "/docs.css": "text/css",
     "/llms.txt": "text/plain",
     "/skill.md": "text/markdown",
+    "/client.py": "text/x-python",
     "/openapi.json": "application/json",
 }
 
@@ -68,7 +72,15 @@ def test_a_page_is_there_for_everybody(api, path):
     answer = api.get(None, path)
     assert answer.status_code == 200
     assert answer.mimetype == PAGES[path]
-    assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_pages_are_cached_but_one_that_names_the_host_of_its_request(api, settle):
+    """A cache would hand the guide of one client, with the host that it asked for, to another one."""
+    kept = {path: api.get(None, path).headers["Cache-Control"] for path in PAGES}
+    assert kept.pop("/skill.md") == "no-store"
+    assert all("max-age" in header for header in kept.values())
+    settle(public_url="https://market.example")
+    assert "max-age" in api.get(None, "/skill.md").headers["Cache-Control"]
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(api):
@@ -105,10 +117,44 @@ def test_the_examples_of_bodies_are_bodies(api):
 
 def test_the_guide_for_agents_names_only_routes_that_exist(api):
     guide = api.get(None, "/skill.md").text
-    known = {f"{route.method} {re.sub(r'<[^>]+>', '<id>', route.path)}" for route in contract.routes}
-    named = set(re.findall(r"`((?:GET|POST|DELETE) /[^`?]+)", guide))
+    known = {_unnamed(f"{route.method} {route.path}") for route in contract.routes}
+    named = {_unnamed(route) for route in re.findall(r"`((?:GET|POST|DELETE) /[^`? ]+)", guide)}
     assert named
     assert named <= known
+
+
+def test_every_answer_in_the_guide_for_agents_is_as_the_server_gives_it(api):
+    guide = api.get(None, "/skill.md").text
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
+    assert [_form(answer) for answer in shown] == [_form(answer) for answer in _answers(api)]
+
+
+def _answers(api) -> Iterator[Any]:
+    """What an agent is answered that competes and wins, in the order of the guide."""
+    (bob, *others, late), job_id = people(6), post(person(300), price_cents=300, min_grade="B")
+    yield ok(api.get(None, "/api/board"))["board"][0]
+    yield ok(api.post(bob, f"/api/jobs/{job_id}/claim"), 201)
+    yield ok(api.post(bob, f"/api/jobs/{job_id}/submit", text="1. Rhine\n2. Danube\n3. Volga"))
+    for other in others:
+        claim(other, job_id)
+    refusal = refused(api.post(late, f"/api/jobs/{job_id}/claim"), 409, "arena_full")
+    let_time_pass(job_id)
+    close(job_id)
+    assert drive(job_id) == "verified"
+    yield ok(api.get(bob, "/api/users/status"))[0]
+    yield refusal
+
+
+def _form(value: Any) -> Any:
+    """What a program relies on: names, kinds, what is null, and what a list holds."""
+    if isinstance(value, dict):
+        return {name: _form(part) for name, part in value.items()}
+    return [_form(part) for part in value] if isinstance(value, list) else type(value)
+
+
+def _unnamed(route: str) -> str:
+    """A route without the names of its parameters: the guide has them as people write them."""
+    return re.sub(r"<[^>]+>", "<>", route)
 
 
 def test_the_templates_are_part_of_the_package():

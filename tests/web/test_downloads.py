@@ -1,13 +1,14 @@
 """GET /api/uploads/<key>: a file, for who brought it and for those who may see what it hangs on."""
 
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
 
-from models import files
+from models import files, uploads
 from tests.models.stages import cast_all, rank
-from tests.support import Person, bring, claim, drive, let_time_pass, person, post, status, submit
-from tests.web.answers import hidden, refused
+from tests.support import Person, bring, claim, close, drive, let_time_pass, person, post, status, submit
+from tests.web.answers import hidden, ok, refused
 from tests.web.forms import UPLOADS
 from tests.web.scenes import end_window
 
@@ -74,6 +75,23 @@ def test_a_file_whose_content_is_lost_says_so(api):
     key = bring(who)
     files.chosen().delete(UUID(key))
     assert "operator" in refused(fetch(api, who, key), 503, "file_lost")["error"]
+
+
+def test_a_file_that_was_removed_is_gone_for_those_who_saw_it_and_hidden_from_others(api):
+    sender, claimant, stranger = person(100), person(), person()
+    key = bring(sender)
+    job_id = post(sender, attachments=[key], time_limit_seconds=3600)
+    claim(claimant, job_id)
+    ok(api.post(sender, f"/api/jobs/{job_id}/cancel"), 202)
+    let_time_pass(job_id, 301)
+    assert close(job_id) == "cancelled"
+    let_time_pass(job_id, 8 * 24 * 3600)
+    assert uploads.tidy(files.chosen()) == (1, 0)
+    assert "size and hash" in refused(fetch(api, sender, key), 404, "file_removed")["error"]
+    for who in (claimant, stranger):  # the claim ended with the drop
+        hidden(fetch(api, who, key))
+    (row,) = ok(api.get(sender, f"/api/jobs/{job_id}"))["attachments"]
+    assert (row["size"], row["sha256"]) == (5, sha256(b"Rhine").hexdigest())
 
 
 def test_unknown_and_malformed_keys_are_hidden(api):

@@ -274,6 +274,49 @@ def test_a_lost_last_key_is_replaced_by_rotation(api, ada):
     assert works(api, new)
 
 
+def revoke_others(api, who, **query):
+    return api.http.delete("/api/keys", query_string=query, headers=who.auth)
+
+
+def test_after_a_leak_one_call_ends_every_key_that_the_leaked_one_made(api, ada):
+    leaked, bob = with_key(ada, make(api, ada)), person(name="Bob")
+    theirs = [with_key(ada, make(api, leaked, f"theirs {n}")) for n in range(3)]
+    running_out = with_key(ada, ok(rotate(api, leaked, key_id(api, ada, "theirs 0")), 201))
+    assert ok(revoke_others(api, ada, others="true")) == {"revoked_count": 5}
+    for key in (leaked, *theirs, running_out):
+        refused(api.post(key, "/api/whoami"), 401, "unauthenticated")
+    assert [row["name"] for row in listed(api, ada)] == ["first"]
+    assert works(api, bob)
+    with unchanged():
+        assert ok(revoke_others(api, ada, others="true")) == {"revoked_count": 0}
+
+
+def test_nothing_ends_where_one_of_the_others_can_do_more(api, ada):
+    spender = with_key(ada, make(api, ada, "spender", scopes=["spend"]))
+    make(api, ada, "peer", scopes=["spend"])
+    with unchanged():
+        problem = refused(revoke_others(api, spender, others="true"), 403, "insufficient_scope")
+    assert problem["required"] == ["read", "work"]
+
+
+def test_a_key_that_runs_out_does_not_end_its_successor(api, ada):
+    new = with_key(ada, ok(rotate(api, ada, key_id(api, ada)), 201))
+    with unchanged():
+        assert "a key that stays" in refused(revoke_others(api, ada, others="true"), 409, "last_key")["error"]
+    assert ok(revoke_others(api, new, others="true")) == {"revoked_count": 1}
+    assert not works(api, ada)
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"others": "false"}, {"others": "maybe"}, {"others": ""}, {"other": "true"}]
+)
+def test_the_others_have_to_be_asked_for(api, ada, query):
+    make(api, ada)
+    with unchanged():
+        problem = refused(revoke_others(api, ada, **query), 400, "invalid_request")
+    assert "others" in str(problem)
+
+
 def test_keys_that_are_gone_or_somebody_elses_are_hidden(api, ada):
     bob = person(name="Bob")
     gone = make(api, ada)["id"]

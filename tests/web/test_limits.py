@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from models import db
 from models.schema import ApiKey
-from tests.support import at_once, person
+from tests.support import at_once, person, unchanged
 from tests.web.answers import ok, refused
 from tests.workers.processes import PATIENCE_SECONDS, until
 from web import contract, limits, tally
@@ -109,6 +109,36 @@ def test_reads_and_writes_are_counted_apart(database):
     assert answer.headers["RateLimit-Policy"] == '"reads";q=3;w=60'
 
 
+def test_posting_has_a_pace_of_its_own_and_an_estimate_has_none(database, settle):
+    settle(writes_per_minute=100, drops_per_hour=2)
+    ada, bob, here = person(1_000), person(1_000), client()
+    draft = {"prompt": "Say hello.", "price_cents": 50}
+    for left in (1, 0):
+        ok(here.post("/api/jobs/run", json=draft, headers=ada.auth))
+        answer = here.post("/api/jobs/run", json={**draft, "confirmed": True}, headers=ada.auth)
+        job_id = ok(answer, 201)["id"]
+        assert answer.headers["RateLimit-Policy"] == '"writes";q=100;w=60, "drops";q=2;w=3600'
+        assert f'"drops";r={left};t=' in answer.headers["RateLimit"]
+        ok(here.post(f"/api/jobs/{job_id}/cancel", headers=ada.auth))  # frees nothing
+    with unchanged():
+        answer = here.post("/api/jobs/run", json={**draft, "confirmed": True}, headers=ada.auth)
+    limited_at(answer, 3600)
+    assert "2 drops an hour: post again in 60 min." in answer.get_json()["error"]
+    ok(here.post("/api/jobs/run", json=draft, headers=ada.auth))
+    ok(here.post("/api/jobs/run", json={**draft, "confirmed": True}, headers=bob.auth), 201)
+
+
+def test_a_post_that_is_sent_again_is_no_further_drop(database, settle):
+    settle(writes_per_minute=100, drops_per_hour=1)
+    ada, here = person(1_000), client()
+    draft = {"prompt": "Say hello.", "confirmed": True}
+    sent = [
+        here.post("/api/jobs/run", json=draft, headers={**ada.auth, "Idempotency-Key": "one"}) for _ in "ab"
+    ]
+    assert sent[0].data == sent[1].data
+    limited_at(here.post("/api/jobs/run", json=draft, headers=ada.auth), 3600)
+
+
 def test_a_key_that_may_not_do_it_is_counted_too(database):
     ada, here = person(), client()
     with db.transaction() as session:
@@ -131,13 +161,16 @@ def test_wrong_keys_are_counted_by_address(database, settle):
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/cron/enforce-deadlines"])
 def test_secrets_of_the_server_are_not_guessed(database, settle, monkeypatch, path):
-    monkeypatch.setenv("CRON_SECRET", "s3cret")
-    settle(strangers_per_minute=2, reads_per_minute=600, metrics_token="s3cret")
-    here = client()
+    secret = "s3cret-of-the-server"
+    monkeypatch.setenv("CRON_SECRET", secret)
+    settle(strangers_per_minute=3, reads_per_minute=600, metrics_token=secret)
+    here, right = client(), {"Authorization": f"Bearer {secret}"}
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         refused(here.get(path, headers=headers), 401, "unauthenticated")
-    limited_at(here.get(path, headers={"Authorization": "Bearer wrong, too"}))
-    assert here.get(path, headers={"Authorization": "Bearer s3cret"}).status_code == 200
+    assert here.get(path, headers=right).status_code == 200
+    for headers in ({"Authorization": "Bearer wrong, too"}, right):  # who guesses on learns nothing
+        limited_at(here.get(path, headers=headers))
+    assert client().get(path, headers=right).status_code == 200
 
 
 def test_sign_ups_are_few(database, settle):

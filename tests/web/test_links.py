@@ -56,7 +56,9 @@ def test_with_a_public_address_every_link_begins_with_it(api, drops, settle, wri
         assert all(link.startswith(f"{PUBLIC}/") for link in found if link not in sheets)
         # What a page loads comes from the page's own origin, by whatever name the browser knows it.
         assert all(urljoin(f"{PUBLIC}{page}", link) == f"{PUBLIC}/docs.css" for link in sheets)
-    assert f"{PUBLIC}/api/board" in api.get(None, "/skill.md").text
+    addresses = set(re.findall(r"https?://[\w./:-]*\w", api.get(None, "/skill.md").text))
+    assert f"{PUBLIC}/openapi.json" in addresses
+    assert all(address == PUBLIC or address.startswith(f"{PUBLIC}/") for address in addresses)
     assert ok(api.get(None, "/openapi.json"))["servers"] == [{"url": PUBLIC}]
     link = next_link(api, "/api/board", limit=2, offset=0, pack="wild")
     assert link.startswith(f"{PUBLIC}/api/board?limit=2&")

@@ -123,10 +123,17 @@ def test_without_a_database_it_says_so(http, settle):
 
 
 def test_with_a_token_only_its_bearer_reads_them(http, settle):
-    settle(metrics_token="t0ken")
-    for wrong in ("", "Bearer", "Bearer t0keN", "Basic t0ken", "Bearer é", f"Bearer {person().key}"):
+    settle(metrics_token="t0ken-of-the-scraper")
+    for wrong in (
+        "",
+        "Bearer",
+        "Bearer T0ken-of-the-scraper",
+        "Basic t0ken-of-the-scraper",
+        "Bearer é",
+        f"Bearer {person().key}",
+    ):
         refused(http.get("/metrics", headers={"Authorization": wrong}), 401, "unauthenticated")
-    assert scraped(http, Authorization="Bearer t0ken")["clorp_database_up",] == 1
+    assert scraped(http, Authorization="Bearer t0ken-of-the-scraper")["clorp_database_up",] == 1
 
 
 def test_a_second_look_within_a_moment_asks_nobody(http, monkeypatch):

@@ -5,11 +5,13 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
+from redis import Redis
 
 from models import audits, db, health, patience, settlement
 from models.settings import settings
 from models.states import Status
 from tests.models.stages import drop_in, sql
+from tests.redis_trouble import broken
 from tests.support import (
     age_audit,
     claim,
@@ -26,12 +28,12 @@ from web.app import create_app
 from workers import embedded
 
 CRON = "/api/cron/enforce-deadlines"
-AUTH = {"Authorization": "Bearer s3cret"}
+AUTH = {"Authorization": "Bearer the-s3cret-of-cron"}
 
 
 @pytest.fixture
 def cron(http, monkeypatch, settle):
-    monkeypatch.setenv("CRON_SECRET", "s3cret")
+    monkeypatch.setenv("CRON_SECRET", "the-s3cret-of-cron")
     settle()
     return http
 
@@ -104,6 +106,22 @@ def test_without_redis_nothing_is_settled_and_readyz_names_it(http, settle, away
         answer = http.get("/readyz")
     assert answer.status_code == 503
     assert [name for name, fine in checks(answer).items() if not fine] == ["redis"]
+
+
+def test_a_redis_that_is_full_answers_and_takes_nothing(http, settle):
+    serve_the_queues()
+    with broken("full") as url:
+        settle(redis_url=url)
+        answer = http.get("/readyz")
+    (check,) = (check for check in answer.json["checks"] if check["name"] == "redis")
+    assert (answer.status_code, check["ok"]) == (503, False)
+    assert check["detail"] == "answers, and nothing can be queued (OutOfMemoryError)"
+
+
+def test_asking_redis_leaves_nothing_there(http):
+    http.get("/readyz")
+    with Redis.from_url(settings().redis_url) as redis:
+        assert not redis.exists("clorp:nothing")
 
 
 def test_without_a_redis_in_the_settings_nothing_is_settled(http, settle):
@@ -215,7 +233,14 @@ def test_without_a_secret_there_is_no_cron_route(http):
 def test_the_cron_route_wants_the_secret(cron, subtests):
     let_time_pass(post(person(100)))
     with unchanged():
-        for header in ("", "Bearer", "Bearer wrong", "Bearer S3CRET", "Basic s3cret", "Bearer é"):
+        for header in (
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Bearer THE-S3CRET-OF-CRON",
+            "Basic the-s3cret-of-cron",
+            "Bearer é",
+        ):
             with subtests.test(header):
                 answer = cron.get(CRON, headers={"Authorization": header})
                 assert refused(answer, 401, "unauthenticated")["error"] == "Authentication required"

@@ -158,6 +158,7 @@ def test_behind_the_end_there_is_nothing_and_a_browser_stops_asking(listen, send
     last = only_events(listen.log(sender, job_id))[-1].id
     answer = listen.open(f"/api/jobs/{job_id}/logs", sender, last)
     assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
 
 
 def test_a_log_of_several_stretches_comes_whole(listen, sender, patient, monkeypatch):

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from models import files
+from models.ids import uuid7
+from models.settings import settings
 from tests.workers.processes import until
-from workers import embedded
+from workers import embedded, signs
 from workers.embedded import EmbeddedError
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
@@ -118,3 +121,23 @@ def test_a_server_of_ones_own_is_used_and_none_started_in_its_place(data):
 
 def test_ports_lie_where_no_client_is_given_one():
     assert all(embedded.free_port() in embedded._PORTS for _ in range(20))
+
+
+def test_whatever_stands_in_the_folder_is_closed_to_others(data, monkeypatch):
+    """Whatever the umask: what a server keeps below its own folder is its own affair."""
+    monkeypatch.setenv("CLORP_DATA", str(data / "new"))
+    data.chmod(0o711)
+    settings.cache_clear()
+    before = os.umask(0)
+    try:
+        with embedded.servers(data / "new", durable=False):
+            embedded.encryption_key(data / "new")
+            (data / "new" / "workers").mkdir()  # by an older version
+            signs.clear()
+            files.chosen().put(uuid7(), b"x")
+            inside = {path.name: mode(path) & 0o077 for path in (data / "new").iterdir()}
+    finally:
+        os.umask(before)
+        settings.cache_clear()
+    assert {"workers", "uploads", "lock", "encryption.key"} <= inside.keys()
+    assert {name for name, others in inside.items() if others} == set()

@@ -11,7 +11,7 @@ from kombu.asynchronous import Hub
 from kombu.message import Message
 
 from models.settings import settings
-from workers import hearing
+from workers import hearing, messages
 from workers.hearing import DEAF_SECONDS, Hearing
 
 
@@ -49,6 +49,15 @@ def test_who_takes_messages_hears(queue):
     listening = Hearing([queue()])
     listening.deaf(100)
     state.all_total_count[0] += 1
+    assert not listening.deaf(100 + DEAF_SECONDS)
+    assert listening.deaf(100 + 2 * DEAF_SECONDS)
+
+
+def test_who_drops_what_is_no_message_hears(queue, monkeypatch):
+    queue("one", "two")
+    listening = Hearing([queue()])
+    listening.deaf(100)
+    monkeypatch.setattr(messages, "_dropped", messages.dropped() + 1)
     assert not listening.deaf(100 + DEAF_SECONDS)
     assert listening.deaf(100 + 2 * DEAF_SECONDS)
 

@@ -5,7 +5,7 @@ from celery.app.task import Context
 
 from tests.redis_trouble import broken
 from workers.app import app
-from workers.results import Results, logger
+from workers.results import Results
 
 BALLOT = Context(
     id="a-ballot", group="a-chord", group_index=0, chord={"task": "workers.tasks.rank"}, ignore_result=False
@@ -14,9 +14,8 @@ BALLOT = Context(
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # which is Celery's
 @pytest.mark.parametrize("kind", ["closed", "full"])
-def test_no_worker_stumbles_over_a_result_that_cannot_be_kept(kind, caplog, monkeypatch):
+def test_no_worker_stumbles_over_a_result_that_cannot_be_kept(kind, caplog):
     """Else Celery never learns that the task ended, and keeps its place in the worker taken for ever."""
-    monkeypatch.setattr(logger, "disabled", False)  # as import-linter leaves those that it meets
     with broken(kind) as url:
         results = Results(app=app, url=url)
         results.mark_as_done("a-ballot", 0, request=BALLOT)

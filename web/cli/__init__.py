@@ -99,7 +99,10 @@ class _Lazy(commands.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            raise click.exceptions.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx) from error
+            unknown = click.exceptions.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)
+            if unknown.possibilities:
+                raise unknown from error
+            raise click.UsageError(f"{unknown.message} All of them: clorp help", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         parts = (("Speak to a server", _CLIENT), ("Run a server", _SERVER), ("The command itself", _ITSELF))
@@ -108,6 +111,18 @@ class _Lazy(commands.Group):
                 formatter.write_dl([(name, entry.help) for name, entry in group.items()])
         with formatter.section("Exit codes"):
             formatter.write_dl(_EXITS)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command, with a place for every standard stream."""
+        _reopen_closed_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # of the help and the version, which click prints before anything runs
+            trouble = _output_trouble(error)
+            if trouble is None:
+                raise
+            click.echo(f"Error: {trouble}" if trouble else "", err=True, nl=bool(trouble))
+            sys.exit(FAILED)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -130,6 +145,19 @@ class _Lazy(commands.Group):
             raise click.ClickException(trouble) from None
 
 
+def _reopen_closed_streams() -> None:
+    """Give standard streams that are closed a place, so that no file or socket gets their numbers.
+
+    What is written to stdout still fails, as it should; without stderr nobody could be told of it.
+    """
+    streams = {"stdin": ("r", os.O_RDONLY), "stdout": ("w", os.O_RDONLY), "stderr": ("w", os.O_WRONLY)}
+    for name, (mode, flags) in streams.items():
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
 def _output_trouble(error: Exception) -> str | None:
     """Return the sentence for a stdout that takes nothing; empty for a reader that has left; else None."""
     if not isinstance(error, OSError) or error.filename:
@@ -147,15 +175,19 @@ def _settings_trouble(error: Exception) -> str | None:
 
 
 def _database_trouble(error: Exception) -> str | None:
-    """Return the sentence for a database that is away or not migrated; None for anything else."""
+    """Return the sentence for a database that is away, not migrated or closed; None for anything else."""
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
-    if isinstance(error, OperationalError):
-        from models import db
+    from models import db, migrate
 
+    if isinstance(error, migrate.Unusable):
+        return str(error)
+    if isinstance(error, OperationalError):
         return f"PostgreSQL does not answer: {db.reason(error)}"
     if isinstance(error, ProgrammingError) and getattr(error.orig, "pgcode", None) == _NO_SUCH_TABLE:
         return "The database is not at this version's schema: run `clorp migrate`."
+    if isinstance(error, ProgrammingError) and db.refuses(error):
+        return f"The role of CLORP_DATABASE_URL lacks rights ({db.reason(error)}): see `clorp doctor`."
     return None
 
 

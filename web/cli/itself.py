@@ -10,11 +10,17 @@ from web.cli.commands import Command
 
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_CLORP_COMPLETE"  # by which click's script calls the command
-_INSTALL = {
-    "bash": "clorp completion bash > ~/.local/share/bash-completion/completions/clorp",
-    "zsh": "clorp completion zsh > ~/.zfunc/_clorp   (with fpath+=~/.zfunc before compinit)",
-    "fish": "clorp completion fish > ~/.config/fish/completions/clorp.fish",
+_FILES = {  # where each shell looks for it
+    "bash": "~/.local/share/bash-completion/completions/clorp",
+    "zsh": "~/.zfunc/_clorp",
+    "fish": "~/.config/fish/completions/clorp.fish",
 }
+_NOTES = {"zsh": "   (with fpath+=~/.zfunc before compinit)"}
+
+
+def _install(shell: str) -> str:
+    file = _FILES[shell]
+    return f"mkdir -p {file.rpartition('/')[0]} && clorp completion {shell} > {file}"
 
 
 @click.command("help", cls=Command, examples=("clorp help", "clorp help wallet topup"))
@@ -38,13 +44,15 @@ def version() -> None:
     click.echo(f"clorp, version {installed_version('clorp')}")
 
 
-@click.command(cls=Command, examples=tuple(line.partition("   ")[0] for line in _INSTALL.values()))
+@click.command(cls=Command, examples=tuple(map(_install, SHELLS)))
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print what makes SHELL complete commands, options and their values."""
     script = get_completion_class(shell)
     assert script is not None, "click knows the shells above"
-    click.echo(script(ctx.find_root().command, {}, "clorp", _VARIABLE).source())
+    source = script(ctx.find_root().command, {}, "clorp", _VARIABLE).source()
+    # bash splits a word at its @ before the command is asked: there it has to complete files by itself.
+    click.echo(source.replace("complete -o nosort", "complete -o default -o nosort"))
     if sys.stdout.isatty():
-        click.echo(f"Install it with: {_INSTALL[shell]}", err=True)
+        click.echo(f"Install it with: {_install(shell)}{_NOTES.get(shell, '')}", err=True)

@@ -15,6 +15,10 @@ from models.money import dollars
 from web.cli.commands import Command
 from web.cli.servers import connect, data_option
 
+DEFAULTS_NOTE = (
+    "This role may not set its own defaults, which count behind a pooler in transaction mode; there, have "
+    "a superuser run this:"
+)
 AUDIT_SECONDS = 600.0  # of one question: somebody wants to know it, and waits
 
 
@@ -27,6 +31,9 @@ def migrate(data: Path | None) -> None:
     click.echo(
         f"already at {after}" if before == after else f"migrated from {before or 'nothing'} to {after}"
     )
+    if refused := migrations.set_defaults():
+        click.echo(DEFAULTS_NOTE, err=True)
+        click.echo(";\n".join([*refused, ""]).rstrip(), err=True)
 
 
 @click.command(cls=Command, examples=("clorp audit", "clorp audit --json --data /srv/clorp"))

@@ -86,6 +86,7 @@ def _restore(archive: Reader, folder: Path) -> dict[str, object]:
         filing.replace(archive, others)
         progress.update("migrating and auditing")
         migrate.upgrade()
+        migrate.set_defaults()
         return _examine(archive, len(held), filing.missing(rows, held))
 
 
@@ -112,7 +113,7 @@ def _require_free(force: bool, alone: bool) -> None:
         if connections:
             raise click.ClickException(
                 f"{connections} other connections of clorp are open to this database: stop the API, "
-                "the workers and whatever else uses it first."
+                "the workers and whatever else uses it first, and have a pooler let go of them (RECONNECT)."
             )
         if backups.strange(session):
             raise click.ClickException("This database holds tables of something else: choose another one.")

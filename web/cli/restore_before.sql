@@ -2,6 +2,8 @@
 -- clorp made it. What belongs to an extension stays, and so does the schema, which may be somebody else's;
 -- what belongs to a table, such as the sequence of an identity, goes with it.
 SET lock_timeout = '10s';
+SET statement_timeout = 0; -- of the role, and too short for what drops or rewrites every row
+SET idle_in_transaction_session_timeout = 0;
 SET client_min_messages = warning;
 DO $$
 DECLARE

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from models import db
+from models import connecting, db
+from models.connecting import Pooler
 from models.settings import settings
 from workers import embedded
 
@@ -53,6 +54,22 @@ def connect(data: Path | None) -> None:
     use(CLORP_DATABASE_URL=found.database_url, CLORP_REDIS_URL=settings().redis_url or found.redis_url)
 
 
+def go_straight() -> None:
+    """Point this process at PostgreSQL itself, for programs that need a session of their own.
+
+    Raises:
+        ClickException: CLORP_DATABASE_URL is a pooler in transaction mode, and no other way is set.
+    """
+    url = settings().database_url
+    if straight := settings().database_direct_url:
+        use(CLORP_DATABASE_URL=straight)
+    elif url and connecting.pooler(url) is Pooler.TRANSACTION:
+        raise click.ClickException(
+            "CLORP_DATABASE_URL is a pooler in transaction mode, which would mix the sessions of pg_dump and "
+            "psql with others. Set CLORP_DATABASE_DIRECT_URL to PostgreSQL itself."
+        )
+
+
 @contextmanager
 def database(data: Path | None) -> Iterator[None]:
     """Point this process at PostgreSQL and the uploads; where none runs, it alone is started for the block.
@@ -70,6 +87,7 @@ def database(data: Path | None) -> Iterator[None]:
             yield
         return
     connect(data)
+    go_straight()
     use(CLORP_DATA=str(where))
     yield
 
@@ -84,6 +102,7 @@ def database_alone(data: Path | None) -> Iterator[bool]:
     where = folder(data)
     use(CLORP_DATA=str(where))
     if settings().database_url:
+        go_straight()
         yield False  # of a server of somebody's own nothing is known
         return
     try:

@@ -130,10 +130,12 @@ def _wait_until_ready(supervisor: Supervisor, silence: "Silence", url: str, begu
 def _migrate() -> tuple[str | None, str | None]:
     """Bring the database to this version's schema; gives the revision before and after."""
     from models import db  # SQLAlchemy and Alembic take their time to import, while the others start
-    from models.migrate import upgrade
+    from models.migrate import set_defaults, upgrade
 
     try:
-        return upgrade()
+        revisions = upgrade()
+        set_defaults()  # what cannot be stored counts only behind a pooler, and `clorp doctor` names it
+        return revisions
     finally:
         db.engine().dispose()  # the supervisor needs no connection while it watches
 

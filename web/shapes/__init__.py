@@ -17,6 +17,7 @@ from web.shapes.people import (
     Profile,
     PublicAgent,
     Revoked,
+    RevokedOthers,
     SignedUp,
 )
 from web.shapes.verdicts import Receipt, ReceiptBallot, ReceiptEntry, ReceiptVote
@@ -60,6 +61,7 @@ __all__ = [
     "Received",
     "Released",
     "Revoked",
+    "RevokedOthers",
     "SignedUp",
     "Standing",
     "Stats",

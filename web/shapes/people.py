@@ -96,6 +96,12 @@ class Revoked(BaseModel):
     revoked: Yes
 
 
+class RevokedOthers(BaseModel):
+    """The user's other keys are no keys any more."""
+
+    revoked_count: int = Field(description="How many ended.", examples=[3])
+
+
 class PublicAgent(BaseModel):
     """An agent as everybody may see it."""
 

@@ -13,7 +13,7 @@ _CODE_LINE = re.compile(
     re.IGNORECASE,
 )
 _PYTHON_LINE = re.compile(
-    r"^\s{0,40}(?:def \w+\(.*:|class \w+.*:$|import \w+|from \w[\w.]* import )", re.MULTILINE
+    r"^\s{0,40}(?:def \w+\(.*:|class \w.*:$|import \w+|from \w[\w.]* import )", re.MULTILINE
 )
 _DEFINES = re.compile(
     r"\b(?:def|class|function|fn|func|fun|sub|struct|interface|module|create|select|insert|void|int|let) "

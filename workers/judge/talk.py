@@ -62,7 +62,7 @@ _ORDERS = _any(
 _VERDICTS = _any(
     rf"{_START}(?:the |and |final |overall |my )*(?:winner|verdict|ranking|best {_ENTRY}|final[ _]answer"
     r"|(?:final )?(?:decision|choice|vote))"
-    rf"\W{{0,3}}(?:is|:|=)\W*(?:{_ENTRY} ?)?\W*[\w-]{{1,12}}\b.{{0,24}}$",
+    rf"\W{{0,3}}(?:is|:|=)\W*(?:{_ENTRY}\W*)?[\w-]{{1,12}}\b.{{0,24}}$",
     rf"{_START}(?:final |overall |total )*(?:score|grade|rating|rank|confidence)\W{{0,3}}[:=]\W*"
     r"(?:[sabcdf][+-]?|\d[\d.]*)(?:\W{0,3}(?:/|out of)\W{0,3}\d+)?\W{0,4}$",
     r"[\"'](?:winner|verdict|score|grade|rank|ranking|pass|passed|best|rating)[\"']\s?:",

@@ -22,6 +22,7 @@ from workers.judge.local import LocalJudge, assess
 Json = Mapping[str, Any]
 
 SEALED = "sealed from you"
+REMOVED = "removed since: the drop ended without a payout"
 FILES = "the judge has read files of text that hang on the entries, and they are not here"
 
 
@@ -29,12 +30,14 @@ FILES = "the judge has read files of text that hang on the entries, and they are
 class Known:
     """An entry that the reader may read: its text and the API's rows of its files.
 
-    `with_texts`: some of its files are text, which the judge may have read and which is not here.
+    `with_texts`: some of its files are text, which the judge may have read and which is not here. `removed`:
+    the names of those whose bytes the server no longer has.
     """
 
     text: str
     files: Sequence[Json] = ()
     with_texts: bool = False
+    removed: Sequence[str] = ()
 
     @property
     def attached(self) -> tuple[Attached, ...]:
@@ -128,6 +131,7 @@ def _texts(case: _Case) -> Iterator[Finding]:
         about, key = f"entry {entry['rank']}", entry["submission_id"]
         if key in case.known:
             yield same(about, "hash", entry["sha256"], _sha256(case.known[key].text))
+            yield from (unknown(about, f"file {name}", REMOVED) for name in case.known[key].removed)
         else:
             yield unknown(about, "hash", SEALED)
 

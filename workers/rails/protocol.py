@@ -85,3 +85,10 @@ class Rail(Protocol):
             RailDown: no answer.
             Refused: not for this user.
         """
+
+    def try_out(self) -> None:
+        """Ask for what moves no money, with the rights that moving it takes.
+
+        Raises:
+            Unavailable: no answer, or it refuses this server's key.
+        """

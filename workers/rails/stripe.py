@@ -119,6 +119,16 @@ class Stripe:
         made_link = _ask(_Link, lambda: self._client.v1.account_links.create(link))
         return Payee(known, ready=False, url=made_link.url)
 
+    def try_out(self) -> None:
+        """List the latest of each kind that we make: a key that may make them may list them."""
+        latest: Any = {"limit": 1}
+        v1 = self._client.v1
+        for listed in (v1.checkout.sessions, v1.payment_intents, v1.transfers):
+            try:
+                _ask(_Found, lambda listed=listed: listed.list(latest))  # type: ignore[misc]
+            except Refused as refusal:
+                raise Unavailable(cause=refusal.reason) from None
+
     def _return_url(self) -> str:
         """Return where Stripe sends a person back to.
 
@@ -179,8 +189,19 @@ def _ask(form: type[M], call: Callable[[], object]) -> M:
     try:
         return form.model_validate(call())
     except ValidationError:  # its text quotes the answer
-        raise RailDown("The payment provider's answer makes no sense; try again.", retry_after=5) from None
+        sentence = "The payment provider's answer makes no sense; try again."
+        raise RailDown(sentence, cause="an answer of another form", retry_after=5) from None
     except (stripe.InvalidRequestError, stripe.CardError) as error:
         raise Refused(error.code or "refused") from None
     except stripe.StripeError as error:
-        raise RailDown(retry_after=5) from error
+        raise RailDown(cause=_cause(error), retry_after=5) from error
+
+
+def _cause(error: stripe.StripeError) -> str:
+    """Return what went wrong without Stripe's own words, which may quote the request."""
+    if isinstance(error, stripe.AuthenticationError):
+        return "Stripe does not know STRIPE_SECRET_KEY"
+    if isinstance(error, stripe.PermissionError):
+        return "STRIPE_SECRET_KEY lacks a permission: write for Checkout, payments, transfers and accounts"
+    status = f"HTTP {error.http_status}" if error.http_status else None
+    return ", ".join(filter(None, (type(error).__name__, status, error.code)))

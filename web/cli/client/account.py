@@ -1,5 +1,6 @@
 """`clorp login`, `logout`, `profiles`, `whoami`: which user the commands speak for."""
 
+import shlex
 import sys
 from contextlib import suppress
 
@@ -22,7 +23,7 @@ from web.cli.client.command import (
     show,
 )
 from web.cli.client.credentials import Profile
-from web.cli.commands import options
+from web.cli.commands import options, speaker
 from web.client import AuthError, Client, ClientError, Json
 
 KEY_SHOWN = 12  # characters of a key that tell it from others and give nothing away
@@ -45,12 +46,13 @@ def login(key: str | None, signup: str | None, replace: bool) -> Answer:
     Without --profile it is the profile that counts, at first `default`. A second user wants a second
     profile: name it here, and with every command that speaks for that user.
     """
-    if key and signup:
+    if key is not None and signup is not None:
         raise click.UsageError("Name a --key or a new user to --signup, not both.")
-    profile = credentials.named(*options())
+    name, api_url = options()
+    profile = credentials.named(name, api_url)
     held = credentials.read().profiles.get(profile.name)
-    if signup:
-        _require_free(held, replace, f"clorp login --signup {signup} --profile {signup}")
+    if signup is not None:
+        _require_free(held, replace, _elsewhere(signup, api_url))
         told = _client(profile).signup(signup)
         new_key, shown = told["api_key"], {"api key": told["api_key"]}
     else:
@@ -60,7 +62,7 @@ def login(key: str | None, signup: str | None, replace: bool) -> Answer:
             told["name"],
             credentials.same(profile.api_url),
         ):
-            _require_free(held, replace, "clorp login --profile NAME")
+            _require_free(held, replace, f"clorp login --profile {credentials.free_name(told['name'])}")
     credentials.keep(Profile(profile.name, profile.api_url, new_key, told["name"]))
     facts = {"logged in as": told["name"], "at": profile.api_url, "profile": profile.name, **shown}
     facts["key in"] = str(credentials.path())
@@ -99,7 +101,7 @@ def list_() -> Answer:
 
 
 @profiles.command("use", examples=("clorp profiles use bob", "clorp profiles use default"))
-@click.argument("name")
+@click.argument("name", shell_complete=credentials.completed)
 def use_(name: str) -> Answer:
     """Make NAME the profile that counts where none is named."""
     credentials.use(name)
@@ -129,6 +131,13 @@ def _list() -> Answer:
     return Answer(rows, lambda: tables.listed(rows, "There is none. Make one: clorp login --signup NAME"))
 
 
+def _elsewhere(user: str, api_url: str | None) -> str:
+    """Return the command that makes this user in a profile that is free."""
+    name = shlex.quote(user) if user.isprintable() and user else "NAME"
+    server = f" --api-url {shlex.quote(api_url)}" if api_url else ""
+    return f"clorp login --signup {name} --profile {credentials.free_name(user)}{server}"
+
+
 def _require_free(held: Profile | None, replace: bool, otherwise: str) -> None:
     """Refuse to overwrite a key, which may be the only copy."""
     if held and held.api_key and not replace:
@@ -145,7 +154,7 @@ def _loss(held: Profile) -> str:
     balance = ""
     with suppress(ClientError, ValueError):
         cents = Client(held.api_url, held.api_key, timeout=5.0, patience=0.0).whoami()["balance_cents"]
-        balance = f" and {dollars(cents)} in the wallet" if cents else ""
+        balance = f", with {dollars(cents)} in the wallet," if cents else ""
     return (
         f"This deletes the key of {held.user} at {held.api_url} from this machine. Without a copy of the key "
         f"the user{balance} is lost."
@@ -172,7 +181,7 @@ def _checked(profile: Profile) -> Json:
     except AuthError:
         raise refuse(
             f"{profile.api_url} does not know this key.",
-            "Copy it whole, or make a new user: clorp login --signup NAME",
+            f"Copy it whole, or make a new user: clorp login --signup NAME{speaker()}",
             AUTH,
             "unauthenticated",
         ) from None

@@ -10,6 +10,7 @@ from web.cli.client import tables
 from web.cli.client.command import ABSENT, Answer, Group, connect, refuse
 from web.cli.client.ids import whole
 from web.cli.client.values import PREFIX_MIN
+from web.cli.commands import paged, speaker
 from web.client import Client
 
 LIST_MAX = 100
@@ -77,12 +78,11 @@ def delete(agent: str) -> Answer:
 
 
 @agents.command(examples=("clorp agents directory", "clorp agents directory --limit 100 --json"))
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
+@paged
 def directory(limit: int, offset: int) -> Answer:
     """List everybody's agents."""
     document = connect(key_wanted=False).directory(limit=limit, offset=offset)
-    return Answer(document, lambda: tables.listed(document, "There are no agents."))
+    return Answer(document, lambda: tables.matching(tables.listed(document, "There are no agents."), offset))
 
 
 @agents.command(examples=("clorp agents show quill", "clorp agents show 01a22147-8f6b --json"))
@@ -114,7 +114,9 @@ def _named(client: Client, agent: str) -> str:
     matching = [str(one["id"]) for one in found if str(one["id"]).startswith(agent.lower())]
     if len(agent) >= PREFIX_MIN and matching:
         return whole("agent", agent.lower(), matching, "clorp agents")
-    raise refuse(f"You have no agent called {agent!r}.", "List yours: clorp agents", ABSENT, "not_found")
+    raise refuse(
+        f"You have no agent called {agent!r}.", f"List yours: clorp agents{speaker()}", ABSENT, "not_found"
+    )
 
 
 def _list() -> Answer:

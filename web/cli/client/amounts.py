@@ -4,7 +4,8 @@ import click
 
 from models.money import dollars
 from web.cli.client.command import USAGE, interactive, refuse
-from web.cli.client.values import Cents
+from web.cli.client.texts import counted
+from web.cli.client.values import QUOTED, Cents
 
 TOPUP_MIN_CENTS = 500  # of the server: what a card can be charged for, and an account be paid
 
@@ -23,7 +24,9 @@ def amount_meant(amount: Cents, least: int, what: str) -> int:
     if not amount.bare or amount >= least:
         return int(amount)
     as_dollars = dollars(amount * 100)
-    sentence = f"{amount} is {amount} cents, and {what} is {dollars(least)}."
+    sentence = f"{amount} is {counted(amount, 'cent', 'cents')}, and {what} is {dollars(least)}."
+    if not amount:
+        raise refuse(sentence, QUOTED, USAGE, "ambiguous_amount")
     if not interactive():
         hint = f"Write '{as_dollars}' for dollars, or {least} for the least."
         raise refuse(sentence, hint, USAGE, "ambiguous_amount")

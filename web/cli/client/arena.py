@@ -12,13 +12,13 @@ from models.money import dollars
 from models.packs import PACKS
 from web.cli.client import tables
 from web.cli.client.agents import agent_option, named
-from web.cli.client.blocks import Facts, Moment
+from web.cli.client.blocks import Facts, Moment, Rows
 from web.cli.client.command import Answer, Command, connect, console
 from web.cli.client.files import upload
 from web.cli.client.ids import drop_id
-from web.cli.client.values import FILE, ID, MONEY, read, text_of
+from web.cli.client.values import FILE, ID, MONEY, file_completed, read, text_of
 from web.cli.client.waiting import anim_option
-from web.cli.commands import wants_json
+from web.cli.commands import paged, speaker, wants_json
 from web.client import Client, Json
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ _REFRESHES = 2  # a second, of a board that is watched
 @click.option("--min-price", type=MONEY, metavar="CENTS|'$1.50'", help="Only bounties of at least this.")
 @click.option("--max-price", type=MONEY, metavar="CENTS|'$1.50'", help="Only bounties of at most this.")
 @click.option("--sort", type=click.Choice(_SORTS), help="Default newest.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
+@paged
 @click.option("--watch", is_flag=True, help="Go on showing it until Ctrl-C; with --json a document a line.")
 @anim_option
 def board(
@@ -49,26 +48,24 @@ def board(
         _watch(client, query, no_anim)
         return None
     document = client.board(**query)
-    return Answer(document, lambda: tables.board(document))
+    return Answer(document, lambda: _board(document, query))
 
 
 @click.command(cls=Command, examples=("clorp feed", "clorp feed --limit 100 --json"))
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
+@paged
 def feed(limit: int, offset: int) -> Answer:
     """Show the drops that were decided, newest first."""
     document = connect(key_wanted=False).feed(limit=limit, offset=offset)
-    return Answer(document, lambda: tables.feed(document))
+    return Answer(document, lambda: tables.matching(tables.feed(document), offset))
 
 
 @click.command(cls=Command, examples=("clorp leaderboard", "clorp leaderboard --pack code"))
 @click.option("--pack", type=click.Choice(PACKS), help="Only what was won in this pack.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
+@paged
 def leaderboard(pack: str | None, limit: int, offset: int) -> Answer:
     """Show the agents by rating."""
     document = connect(key_wanted=False).leaderboard(pack=pack, limit=limit, offset=offset)
-    return Answer(document, lambda: tables.leaderboard(document, offset))
+    return Answer(document, lambda: tables.matching(tables.leaderboard(document, offset), pack, offset))
 
 
 @click.command(cls=Command, examples=("clorp claim 01a22147-8f6b", "clorp claim 01a22147-8f6b --agent quill"))
@@ -80,8 +77,8 @@ def claim(job_id: str, agent: str | None) -> Answer:
     row = client.claim(drop_id(client, job_id), agent_id=named(client, agent))
     told = {"claimed": row["job_id"], "entry due": Moment(row["expires_at"])}
     next_steps = {
-        "the task": f"clorp view {row['job_id']}",
-        "then": f"clorp submit {row['job_id']} FILE",
+        "the task": f"clorp view {row['job_id']}{speaker()}",
+        "then": f"clorp submit {row['job_id']} FILE{speaker()}",
     }
     return Answer(row, lambda: Facts({**told, **next_steps}))
 
@@ -104,7 +101,7 @@ def release(job_id: str) -> Answer:
     ),
 )
 @click.argument("job_id", metavar="ID", type=ID)
-@click.argument("source", metavar="[FILE|-]", required=False)
+@click.argument("source", metavar="[FILE|-]", required=False, shell_complete=file_completed)
 @click.option("--text", help="The entry itself, instead of FILE.")
 @click.option(
     "--file", "files", multiple=True, type=FILE, metavar="FILE", help="A file that belongs to the entry."
@@ -136,6 +133,11 @@ def status() -> Answer:
     return Answer(rows, lambda: tables.standings(rows))
 
 
+def _board(document: Json, query: Json, elapsed: float = 0) -> Rows:
+    conditions = (query[name] for name in ("pack", "min_price_cents", "max_price_cents", "offset"))
+    return tables.matching(tables.board(document, elapsed), *conditions)
+
+
 def _released(document: Json) -> str:
     if document["no_show"]:
         return "The slot is free again. It counts as a no-show: more than half of its time had passed."
@@ -147,7 +149,7 @@ def _handed_in(document: Json) -> Facts:
     told = {"handed in": entry["job_id"], "revision": entry["revision"]}
     if ranking:
         told["window"] = f"closed by this entry; {dollars(ranking['job']['payout_cents'])} for the winner"
-    return Facts({**told, "next": f"clorp view {entry['job_id']} --mine"})
+    return Facts({**told, "next": f"clorp view {entry['job_id']} --mine{speaker()}"})
 
 
 def _watch(client: Client, query: Json, no_anim: bool) -> None:
@@ -158,21 +160,21 @@ def _watch(client: Client, query: Json, no_anim: bool) -> None:
             click.echo(json.dumps(document))
     elif not out.is_terminal:
         for document in turns:
-            click.echo(f"{tables.board(document).plain()}\n")
+            click.echo(f"{_board(document, query).plain()}\n")
     elif no_anim:
         for document in turns:
-            out.print(tables.board(document).rich(), "")
+            out.print(_board(document, query).rich(), "")
     else:
-        _show_live(turns, out)
+        _show_live(turns, query, out)
 
 
-def _show_live(turns: Iterator[Json], out: "Console") -> None:
+def _show_live(turns: Iterator[Json], query: Json, out: "Console") -> None:
     from rich.live import Live
 
     document, told_at = next(turns), time.monotonic()
 
     def now() -> "RenderableType":
-        return tables.board(document, time.monotonic() - told_at).rich()
+        return _board(document, query, time.monotonic() - told_at).rich()
 
     with Live(get_renderable=now, console=out, refresh_per_second=_REFRESHES):
         for document in turns:  # noqa: B007, the table reads it

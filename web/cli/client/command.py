@@ -4,6 +4,8 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +13,9 @@ import click
 from web import client as api
 from web.cli import commands
 from web.cli.client import credentials
+from web.cli.client.credentials import Profile
 from web.cli.client.texts import clean
-from web.cli.commands import common_options, options, wants_json
+from web.cli.commands import common_options, options, speaker, wants_json
 from web.client import Client, ClientError
 
 if TYPE_CHECKING:
@@ -23,16 +26,20 @@ if TYPE_CHECKING:
 OTHER, USAGE, AUTH, PAYMENT, ABSENT, CONFLICT, RATE, AWAY = 1, 2, 3, 4, 5, 6, 7, 8
 NOT_YET = 124  # time is up; what timeout(1) ends with
 
-_NO_KEY = "Run `clorp login`, or set CLORP_API_KEY."
+_YES_OR_NO = " [y/N]: "  # what click adds to a question
+_SPEAKER = "clorp.speaker"  # in the context's `meta`: the profile whose key the command sends
+# Where `{speaker}` stands the profile and the server are named as the command line named them.
+_NO_KEY = "Run `clorp login{speaker}`, or set CLORP_API_KEY."
 _EXITS: tuple[tuple[type[ClientError], int, str | None], ...] = (
     (api.BadRequest, USAGE, None),
     (api.AuthError, AUTH, _NO_KEY),
-    (api.PaymentRequired, PAYMENT, "Top up with `clorp wallet topup CENTS`."),
+    (api.PaymentRequired, PAYMENT, "Top up with `clorp wallet topup CENTS{speaker}`."),
     (api.Forbidden, ABSENT, None),
     (
         api.NotFound,
         ABSENT,
-        "Check the id: `clorp jobs` and `clorp status` list yours, `clorp board` what is open.",
+        "Check the id: `clorp jobs{speaker}` and `clorp status{speaker}` list yours, "
+        "`clorp board{speaker}` what is open.",
     ),
     (api.Conflict, CONFLICT, None),
     (api.RateLimited, RATE, "Try again a little later."),
@@ -48,7 +55,7 @@ class Refused(click.ClickException):
         super().__init__(sentence)
         self.hint, self.problem = hint, problem
         self.exit_code = exit_code  # type: ignore[misc]  # click calls it a constant, and reads it here
-        self.as_json = wants_json()
+        self.as_json, self.speaker = wants_json(), _speaking()
 
     def show(self, file: Any = None) -> None:
         """Write it to stderr, as the problem document where JSON is wanted."""
@@ -58,6 +65,10 @@ class Refused(click.ClickException):
         click.echo(clean(f"Error: {self.message}"), err=True)
         if self.hint:
             click.echo(clean(self.hint), err=True)
+        if self.exit_code == ABSENT and self.speaker:
+            click.echo(
+                f"Asked with the key {self.speaker.key_of}; --profile NAME asks with another.", err=True
+            )
 
 
 def refuse(sentence: str, hint: str | None = None, exit_code: int = OTHER, code: str = "refused") -> Refused:
@@ -107,7 +118,8 @@ def _run(work: Callable[[], Any]) -> None:
     except OSError as error:
         if not error.filename:
             raise  # of stdout: a closed pipe, or a full disk
-        raise refuse(f"{error.filename}: {error.strerror}.") from None
+        hint = "Check that path and what it permits, or name another one."
+        raise refuse(f"{error.filename}: {error.strerror}.", hint) from None
     if isinstance(answer, Answer):
         show(answer)
 
@@ -120,19 +132,28 @@ def show(answer: Answer) -> None:
     shown = answer.shown()
     if isinstance(shown, str):
         click.echo(shown)
-    elif (out := console()).is_terminal:
-        out.print(shown.rich())
-    elif text := shown.plain():
-        click.echo(text)
-    elif nothing := getattr(shown, "nothing", None):
+    else:
+        display(shown)
+
+
+def display(block: "Block", *, stderr: bool = False) -> None:
+    """Print a part of an answer, as a terminal or a pipe takes it."""
+    if (out := console(stderr=stderr)).is_terminal:
+        out.print(block.rich())
+    elif text := block.plain():
+        click.echo(text, err=stderr)
+    elif nothing := getattr(block, "nothing", None):
         click.echo(nothing, err=True)  # a pipe gets a line for each row, and there is none
 
 
 def refusal(error: ClientError, hint: str | None = None) -> Refused:
     """Return how a command ends whose call failed."""
     exit_code, usual = next(
-        ((code, told) for kind, code, told in _EXITS if isinstance(error, kind)), (OTHER, None)
+        ((code, step) for kind, code, step in _EXITS if isinstance(error, kind)), (OTHER, None)
     )
+    usual = usual and usual.format(speaker=speaker())
+    if isinstance(error, api.AuthError) and (profile := _speaking()):
+        return _unknown_key(profile, error)
     if isinstance(error, api.ApiError):
         if error.code == "not_cancellable":  # 400 by the public page of the API, and a matter of state
             exit_code = CONFLICT
@@ -144,17 +165,33 @@ def refusal(error: ClientError, hint: str | None = None) -> Refused:
     return Refused(str(error), hint or usual, exit_code, {"error": str(error), "code": "unreachable"})
 
 
+def _unknown_key(profile: Profile, error: api.AuthError) -> Refused:
+    step = f"Store one that it knows: clorp login{speaker()}"
+    hint = step if profile.name else "Correct the variable, or unset it to speak for a stored profile."
+    sentence = f"{profile.api_url} does not know the key {profile.key_of}."
+    return Refused(sentence, hint, AUTH, error.problem)
+
+
+def _speaking() -> Profile | None:
+    """Return the profile whose key this command sends; None where it sends none."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_SPEAKER) if context else None
+
+
 def connect(*, key_wanted: bool = True) -> Client:
     """Return the client of the profile that counts; it is closed when the command ends."""
     profile = credentials.current(*options())
     if key_wanted and not profile.api_key:
         where = f"{profile.api_url} as the profile {profile.name}"
-        raise refuse(f"You are not logged in to {where}.", _NO_KEY, AUTH, "unauthenticated")
+        hint = _NO_KEY.format(speaker=speaker())
+        raise refuse(f"You are not logged in to {where}.", hint, AUTH, "unauthenticated")
     try:
         made = Client(profile.api_url, profile.api_key, on_ignored=_warn_of_ignored)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return click.get_current_context().with_resource(made)
+    context = click.get_current_context()
+    context.meta[_SPEAKER] = profile if profile.api_key else None
+    return context.with_resource(made)
 
 
 def _warn_of_ignored(names: str) -> None:
@@ -172,7 +209,9 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not interactive():
         raise refuse(f"{question} Nobody is there to be asked.", "Repeat it with -y.", USAGE, "unconfirmed")
-    if not click.confirm(question, err=True):
+    # Broken here, between words: a terminal would begin the next line with the space.
+    width = get_terminal_size().columns - len(_YES_OR_NO)
+    if not click.confirm(fill(question, width, break_long_words=False, break_on_hyphens=False), err=True):
         raise refuse("Nothing was done.", code="declined")
 
 

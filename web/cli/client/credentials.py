@@ -7,7 +7,9 @@ server that it was stored for and to no other.
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,17 +18,27 @@ import click
 from web.client import DEFAULT_URL
 
 DEFAULT = "default"  # the profile that counts until another one is chosen
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+NAME_MAX = 64  # characters of the name of a profile
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{NAME_MAX - 1}}}")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A server and the key of a user there; without a key only what is public can be read."""
+    """A server and the key of a user there; without a key only what is public can be read.
+
+    `name`: empty where the key is that of CLORP_API_KEY.
+    """
 
     name: str
     api_url: str
     api_key: str | None = None
     user: str | None = None
+
+    @property
+    def key_of(self) -> str:
+        """Where the key is from, in words that follow "the key"."""
+        return f"of the profile {self.name}" if self.name else "in CLORP_API_KEY"
 
     def at(self, api_url: str) -> "Profile":
         """Return this profile on a server: without its key where that is another server."""
@@ -64,11 +76,13 @@ def current(profile: str | None = None, api_url: str | None = None) -> Profile:
     server = api_url or os.environ.get("CLORP_API_URL")
     found = found.at(server) if server else found
     key = os.environ.get("CLORP_API_KEY", "").strip()
-    return replace(found, api_key=key, user=None) if key else found
+    return Profile("", found.api_url, key) if key else found
 
 
 def named(profile: str | None, api_url: str | None) -> Profile:
     """Return the profile that a login fills: one that is stored, or a new one without a key.
+
+    A new one is at the server of the profile that counts, unless another one is named.
 
     Raises:
         UsageError: the name cannot be one.
@@ -77,11 +91,27 @@ def named(profile: str | None, api_url: str | None) -> Profile:
     name = profile or os.environ.get("CLORP_PROFILE") or stored.current
     if not NAME.fullmatch(name):
         raise click.UsageError(
-            f"{name!r} cannot name a profile: use up to 64 letters, digits and . _ @ - in it."
+            f"{name!r} cannot name a profile: use up to {NAME_MAX} letters, digits and . _ @ - in it."
         )
     server = api_url or os.environ.get("CLORP_API_URL")
     known = stored.profiles.get(name)
+    known = known or stored.profiles.get(stored.current)
     return Profile(name, server or (known.api_url if known else DEFAULT_URL))
+
+
+def free_name(user: str) -> str:
+    """Return a name for a new profile: as near to the user's as one may be, and not taken."""
+    plain = _NOT_IN_NAMES.sub("-", user).strip("-._@")[: NAME_MAX - len("-99")] or "user"
+    taken = read().profiles
+    choices = chain([plain], (f"{plain}-{number}" for number in count(2)))
+    return next(name for name in choices if name not in taken)
+
+
+def completed(_ctx: click.Context, _param: click.Parameter, beginning: str) -> list[str]:
+    """Return the stored profiles that begin so, for a shell that completes."""
+    with suppress(click.ClickException, OSError):
+        return [name for name in read().profiles if name.startswith(beginning)]
+    return []
 
 
 def keep(profile: Profile) -> None:

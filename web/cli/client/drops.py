@@ -14,20 +14,23 @@ from web.cli.client import tables
 from web.cli.client.amounts import TOPUP_MIN_CENTS, amount_meant
 from web.cli.client.blocks import Facts, Moment
 from web.cli.client.command import (
+    USAGE,
     Answer,
     Command,
     confirm,
     connect,
-    console,
+    display,
+    interactive,
     refusal,
+    refuse,
     show,
 )
 from web.cli.client.files import upload
 from web.cli.client.ids import drop_id
-from web.cli.client.values import FILE, ID, MONEY, SECONDS, Cents, text_of, variables
-from web.cli.client.waiting import anim_option, finish
-from web.cli.commands import wants_json
-from web.client import Client, Json, NotFound, PaymentRequired
+from web.cli.client.values import FILE, ID, MONEY, SECONDS, Cents, text_completed, text_of, variables
+from web.cli.client.waiting import anim_option, finish, winner
+from web.cli.commands import paged, speaker, wants_json
+from web.client import Client, Forbidden, Json, NotFound, PaymentRequired
 
 
 @click.command(
@@ -38,7 +41,7 @@ from web.client import Client, Json, NotFound, PaymentRequired
         "clorp drop - --estimate < task.md",
     ),
 )
-@click.argument("prompt")
+@click.argument("prompt", shell_complete=text_completed)
 @click.option("--pack", type=click.Choice(PACKS), help="What kind of work it is; default wild.")
 @click.option("--price", type=MONEY, metavar="CENTS|'$1.50'", help="The bounty; default is the pack's.")
 @click.option("--time", type=SECONDS, metavar="5m", help="How long the window is open; default the server's.")
@@ -65,15 +68,17 @@ def drop(
                   "min_grade": min_grade, "envVars": env_vars}  # fmt: skip
     body = {name: value for name, value in body.items() if value is not None}
     cost = client.run(body)
-    if price is not None and not only_estimate:
+    if only_estimate:
+        return Answer(cost, lambda: tables.estimate(cost, body))
+    if price is not None:
         meant = amount_meant(price, cost["price_min_cents"], "the least bounty")
         if meant != price:
             body["price_cents"] = meant
             cost = client.run(body)
-    if only_estimate:
-        return Answer(cost, lambda: tables.estimate(cost))
+    _require_as_asked(cost, body, yes)
     if not wants_json():
-        console(stderr=True).print(tables.estimate(cost).rich(), "", sep="\n")
+        display(tables.estimate(cost, body), stderr=True)
+        click.echo(err=True)
     confirm(f"Post it for {dollars(cost['estimated_price_cents'])}?", yes)
     posted = _post(client, {**body, "attachments": upload(client, attach, no_anim), "confirmed": True})
     if wait:
@@ -89,23 +94,25 @@ def drop(
 def pay(job_id: str) -> Answer:
     """Pay for a drop that waits for money."""
     client = connect()
+    job_id = drop_id(client, job_id)
+    before = client.job(job_id)["status"]
     try:
-        paid = client.pay(drop_id(client, job_id))
+        paid = client.pay(job_id)
     except PaymentRequired as error:
         raise refusal(error, _how_to_pay(error.details)) from None
-    return Answer(paid, lambda: _posted(paid))
+    word = "posted" if before == Status.PENDING_PAYMENT else "is paid already"
+    return Answer(paid, lambda: _posted(paid, word))
 
 
 @click.command(cls=Command, examples=("clorp jobs", "clorp jobs --status open --json"))
 @click.option(
     "--status", type=click.Choice([status.value for status in Status]), help="Only those in this status."
 )
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
+@paged
 def jobs(status: str | None, limit: int, offset: int) -> Answer:
     """List the drops you sent, newest first."""
     rows = connect().jobs(status=status, limit=limit, offset=offset)
-    return Answer(rows, lambda: tables.jobs(rows))
+    return Answer(rows, lambda: tables.matching(tables.jobs(rows), status, offset))
 
 
 @click.command(cls=Command, examples=("clorp view 01a22147-8f6b", "clorp view 01a22147-8f6b --submissions"))
@@ -117,7 +124,7 @@ def view(job_id: str, entries: bool, mine: bool) -> Answer:
     client = connect(key_wanted=entries or mine)
     job_id = drop_id(client, job_id)
     if entries:
-        document = client.submissions(job_id)
+        document = _entries(client, job_id)
         return Answer(document, lambda: tables.entries(document["submissions"]))
     if mine:
         document = client.mine(job_id)
@@ -125,7 +132,7 @@ def view(job_id: str, entries: bool, mine: bool) -> Answer:
     if client.has_key:
         with suppress(NotFound):
             row = client.job(job_id)
-            return Answer(row, lambda: tables.job(row))
+            return Answer(row, lambda: tables.job(row, winner(client, row)))
     seen = client.board_drop(job_id)
     return Answer(seen, lambda: tables.public_drop(seen))
 
@@ -142,6 +149,26 @@ def cancel(job_id: str, yes: bool) -> None:
     show(Answer(row, lambda: _called_off(row)))
 
 
+def _entries(client: Client, job_id: str) -> Json:
+    try:
+        return client.submissions(job_id)
+    except Forbidden as error:
+        raise refusal(error, f"Your own entry: clorp view {job_id} --mine{speaker()}") from None
+
+
+def _require_as_asked(cost: Json, body: Json, yes: bool) -> None:
+    """Refuse terms that the server would change, unless somebody is asked whether to take them as changed."""
+    changed = []
+    if cost["price_clamped"] and "price_cents" in body:
+        least, most = dollars(cost["price_min_cents"]), dollars(cost["price_max_cents"])
+        changed.append(f"A bounty is between {least} and {most}, not {dollars(body['price_cents'])}.")
+    if cost["time_limit_clamped"] and "time_limit_seconds" in body:
+        least, most = f"{cost['time_limit_min_seconds']} s", f"{cost['time_limit_max_seconds']} s"
+        changed.append(f"A window is between {least} and {most}, not {body['time_limit_seconds']} s.")
+    if changed and (yes or not interactive()):
+        raise refuse(" ".join(changed), "Write one in that range; nothing was posted.", USAGE, "out_of_range")
+
+
 def _post(client: Client, body: Json) -> Json:
     try:
         return client.run(body)
@@ -150,15 +177,16 @@ def _post(client: Client, body: Json) -> Json:
 
 
 def _how_to_pay(details: Json) -> str:
+    who = speaker()
     missing = max(TOPUP_MIN_CENTS, int(details.get("required", 0)) - int(details.get("available", 0)))
     has = f"It costs {dollars(details.get('required', 0))}, you have {dollars(details.get('available', 0))}"
-    return f"{has}: clorp wallet topup {missing} && clorp pay {details.get('job_id')}"
+    return f"{has}: clorp wallet topup {missing}{who} && clorp pay {details.get('job_id')}{who}"
 
 
-def _posted(row: Json) -> Any:
+def _posted(row: Json, word: str = "posted") -> Any:
     closes = Moment(row["window_closes_at"])
-    told = {"posted": row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
-    return Facts({**told, "next": f"clorp wait {row['id']}"})
+    told = {word: row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
+    return Facts({**told, "next": f"clorp wait {row['id']}{speaker()}"})
 
 
 def _called_off(row: Json) -> str:

@@ -14,6 +14,7 @@ from web.cli.client.ids import drop_id
 from web.cli.client.texts import clean
 from web.cli.client.values import ID
 from web.cli.client.waiting import anim_option
+from web.cli.commands import speaker
 from web.client import ENDED, Client, Json
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ def _names(wanted: Iterable[str]) -> Iterator[str]:
 
 def _nothing(row: Json) -> click.ClickException:
     if row["status"] in ENDED:
-        return refuse(f"The drop is {row['status']}: nobody won it.", code="no_winner")
-    hint = f"Wait for it: clorp wait {row['id']}"
+        return refuse(
+            f"The drop is {row['status']}: nobody won it.",
+            f"See why: clorp view {row['id']}{speaker()}",
+            code="no_winner",
+        )
+    hint = f"Wait for it: clorp wait {row['id']}{speaker()}"
     return refuse(f"The drop is {row['status']}: there is no winner yet.", hint, CONFLICT, "not_decided")

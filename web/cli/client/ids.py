@@ -6,6 +6,7 @@ import click
 
 from web.cli.client.command import ABSENT, CONFLICT, refuse
 from web.cli.client.values import ID_LENGTH
+from web.cli.commands import speaker
 from web.client import Client, Conflict, NotFound
 
 PENDING_MAX = 100  # drops that wait for payment; the server lets a sender have fewer
@@ -28,7 +29,9 @@ def drop_id(client: Client, beginning: str) -> str:
         raise _ambiguous("drop", beginning, error.details.get("ids") or []) from None
     except NotFound:
         waiting = client.jobs(status="pending_payment", limit=PENDING_MAX) if client.has_key else []
-        return _one("drop", beginning, [str(job["id"]) for job in waiting], "clorp board, clorp jobs")
+        return _one(
+            "drop", beginning, [str(job["id"]) for job in waiting], f"clorp board{speaker()}, clorp jobs"
+        )
 
 
 def whole(kind: str, beginning: str, ids: Iterable[str], listing: str) -> str:
@@ -51,7 +54,7 @@ def _one(kind: str, beginning: str, ids: Iterable[str], listing: str) -> str:
     if len(found) > 1:
         raise _ambiguous(kind, beginning, found)
     if not found:
-        hint = f"Copy more of it, or all of it: {listing}"
+        hint = f"Copy more of it, or all of it: {listing}{speaker()}"
         raise refuse(f"No {kind} has an id that begins with {beginning}.", hint, ABSENT, "not_found")
     return found[0]
 

@@ -3,8 +3,9 @@
 import click
 
 from web.cli.client import tables
-from web.cli.client.command import Answer, Group, connect
+from web.cli.client.command import Answer, Group, confirm, connect
 from web.cli.client.ids import whole
+from web.cli.client.texts import counted
 from web.cli.client.values import ID, ID_LENGTH
 from web.client import Client
 
@@ -47,13 +48,21 @@ def rotate(key_id: str) -> Answer:
     return Answer(made, lambda: tables.plain(made))
 
 
-@keys.command(examples=("clorp keys revoke 01a22147-8f6b", "clorp keys revoke 01a22147-8f6b --profile bob"))
-@click.argument("key_id", metavar="ID", type=ID)
-def revoke(key_id: str) -> Answer:
-    """Make a key worthless, at once."""
+@keys.command(examples=("clorp keys revoke 01a22147-8f6b", "clorp keys revoke --others"))
+@click.argument("key_id", metavar="[ID]", type=ID, required=False)
+@click.option("--others", is_flag=True, help="Every key but the one that asks, for when one has leaked.")
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+def revoke(key_id: str | None, others: bool, yes: bool) -> Answer:
+    """Make a key worthless, at once, or with --others all but the one that asks."""
+    if others == (key_id is not None):
+        raise click.UsageError("Name one key, as `clorp keys` lists them, or give --others.")
     client = connect()
-    document = client.revoke_key(_whole(client, key_id))
-    return Answer(document, lambda: "Revoked.")
+    if key_id:
+        document = client.revoke_key(_whole(client, key_id))
+        return Answer(document, lambda: "Revoked.")
+    confirm("Revoke every key of yours but this one? What runs with another one stops.", yes)
+    document = client.revoke_other_keys()
+    return Answer(document, lambda: f"Revoked {counted(document['revoked_count'], 'key', 'keys')}.")
 
 
 def _whole(client: Client, key_id: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from web.cli.client.command import Command, connect
+from web.cli.client.command import Command, connect, refusal
 from web.cli.client.texts import clean
-from web.cli.client.values import text_of
-from web.client import Json
+from web.cli.client.values import file_completed, text_of
+from web.client import Json, NotFound
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PATCH", "DELETE")
@@ -28,7 +28,13 @@ _METHODS = ("GET", "POST", "PATCH", "DELETE")
 @click.option(
     "-f", "fields", multiple=True, metavar="NAME=VALUE", help="A field; numbers, true, [] count as JSON."
 )
-@click.option("--input", "source", metavar="FILE", help="The body, from a file; `-` for stdin.")
+@click.option(
+    "--input",
+    "source",
+    metavar="FILE",
+    shell_complete=file_completed,
+    help="The body, from a file; `-` for stdin.",
+)
 @click.option("--idempotency-key", metavar="KEY", help="Of a POST; default a new one.")
 def api(
     method: str, path: str, fields: tuple[str, ...], source: str | None, idempotency_key: str | None
@@ -45,9 +51,13 @@ def api(
     path = f"/{path}" if path.startswith("api/") else path if path.startswith("/") else f"/api/{path}"
     query = body if method == "GET" else None
     client = connect(key_wanted=False)
-    answer = client.api(
-        method, path, None if query else body or None, query=query, idempotency_key=idempotency_key
-    )
+    try:
+        answer = client.api(
+            method, path, None if query else body or None, query=query, idempotency_key=idempotency_key
+        )
+    except NotFound as error:
+        hint = f"Check the path and the ids in it; {client.api_url}/docs has every route."
+        raise refusal(error, hint) from None
     if isinstance(answer, str):
         click.echo(clean(answer) if sys.stdout.isatty() else answer, nl=not answer.endswith("\n"))
     else:

@@ -1,10 +1,13 @@
 """How each answer of the API is shown: which facts, which columns, in which order."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from models.money import dollars
 from web.cli.client.blocks import Block, Blocks, Column, Facts, Ident, Moment, Prose, Rows, Styled, Value
 from web.cli.client.texts import counted, span
+from web.cli.commands import speaker
 from web.client import Json
 
 STATUS_STYLES = {
@@ -20,7 +23,14 @@ GRADE_STYLES = {
     "F": "bold red",
 }
 _SLOTS = {"held": "entry due", "expired": "lost", "submitted": "entered"}
+_REASONS = {"no_submissions": "nobody handed in", "below_min_grade": "no entry was good enough"}
+NO_MATCH = "Nothing matches these options; leave some out."
 SEALED = "sealed until the drop is decided"
+
+
+def matching(rows: Rows, *conditions: object) -> Rows:
+    """Return a table that does not claim to be empty where only nothing in it meets these conditions."""
+    return replace(rows, nothing=NO_MATCH) if any(conditions) else rows
 
 
 def board(document: Json, elapsed: float = 0) -> Rows:
@@ -78,7 +88,7 @@ def jobs(rows: list[Json]) -> Rows:
         Column("grade", lambda job: _grade(job["grade"])),
         Column("title", lambda job: job["title"]),
     )
-    return Rows(rows, columns, 'You have sent no drops. Post one: clorp drop "…"')
+    return Rows(rows, columns, f'You have sent no drops. Post one: clorp drop "…"{speaker()}')
 
 
 def standings(rows: list[Json]) -> Rows:
@@ -96,7 +106,7 @@ def standings(rows: list[Json]) -> Rows:
         Column("paid", lambda row: dollars(row["payout_cents"]) if row["payout_cents"] else None),
         Column("title", lambda row: row["title"]),
     )
-    return Rows(rows, columns, "You are in no drop. See what there is: clorp board")
+    return Rows(rows, columns, f"You are in no drop. See what there is: clorp board{speaker()}")
 
 
 def entries(rows: list[Json]) -> Block:
@@ -119,26 +129,38 @@ def _entry(row: Json) -> Block:
     return Blocks([head, _body("text", row)])
 
 
-def estimate(document: Json) -> Facts:
-    """Return what a drop would cost, and what to know before it is posted."""
+def estimate(document: Json, wanted: Json) -> Facts:
+    """Return what a drop would cost, and what to know before it is posted.
+
+    Args:
+        document: of the API.
+        wanted: the body that it answers; a term that the server would change is shown beside what it becomes.
+    """
     fee = f", of it {dollars(document['fee_cents'])} fee" if document["fee_cents"] else ""
-    notes = {f"note {n}" if n > 1 else "note": text for n, text in enumerate(document["warnings"], 1)}
+    price = _not(dollars, document["price_clamped"], wanted.get("price_cents"))
+    time = _not("{} s".format, document["time_limit_clamped"], wanted.get("time_limit_seconds"))
+    several = len(document["warnings"]) > 1
+    notes = {f"note {n}" if several else "note": text for n, text in enumerate(document["warnings"], 1)}
     return Facts(
         {
             "drop": document["title"],
             "pack": document["pack"],
-            "bounty": f"{dollars(document['estimated_price_cents'])}{fee}",
+            "bounty": f"{dollars(document['estimated_price_cents'])}{price}{fee}",
             "at least": _grade(document["min_grade"]),
-            "open for": span(document["estimated_time_limit_seconds"]),
+            "open for": f"{span(document['estimated_time_limit_seconds'])}{time}",
             "slots": document["max_claims"],
             **{name: Styled(text, "yellow") for name, text in notes.items()},
         }
     )
 
 
-def job(row: Json) -> Block:
-    """Return a drop, whole."""
-    parts = [_drop_facts(row), *_prompt(row)]
+def _not(shown: Callable[[int], str], changed: bool, wanted: int | None) -> str:
+    return f", not {shown(wanted)}" if changed and wanted is not None else ""
+
+
+def job(row: Json, winner: str | None) -> Block:
+    """Return a drop, whole; `winner` is the name of the agent that won it."""
+    parts = [_drop_facts(row, winner), *_prompt(row)]
     if row["winning_submission_id"]:
         parts.append(_body("winning entry", row))
     return Blocks(parts)
@@ -146,7 +168,7 @@ def job(row: Json) -> Block:
 
 def public_drop(row: Json) -> Block:
     """Return a drop as everybody may see it."""
-    parts = [_drop_facts(row), *_prompt(row)]
+    parts = [_drop_facts(row, next((p["agent"]["name"] for p in row["ranking"] or []), None)), *_prompt(row)]
     if row["ranking"]:
         places = (f"{p['rank']}. {p['grade']}  {p['agent']['name']}" for p in row["ranking"])
         parts.append(Prose("ranking", "\n".join(places)))
@@ -155,7 +177,18 @@ def public_drop(row: Json) -> Block:
     return Blocks(parts)
 
 
-def _drop_facts(row: Json) -> Block:
+def outcome(row: Json, winner: str | None) -> str | None:
+    """Return how a drop ended and where its bounty went; None while it has not ended."""
+    came_back = f"{dollars(row['price_cents'])} came back"
+    if row["status"] in ("completed", "verified"):
+        paid = "paid" if row["status"] == "verified" else "on its way"
+        return f"{winner} won; {dollars(row['payout_cents'])} {paid}"
+    if row["status"] == "failed":
+        return f"{_REASONS.get(row['failure_reason'], row['failure_reason'])}; {came_back}"
+    return came_back if row["status"] == "cancelled" and row["opened_at"] else None
+
+
+def _drop_facts(row: Json, winner: str | None) -> Block:
     slots = f"{row['claims_count']} of {row['max_claims']}"
     is_open = row["status"] == "open" and row["window_closes_at"] is not None
     return Facts(
@@ -163,7 +196,7 @@ def _drop_facts(row: Json) -> Block:
             "drop": row["title"],
             "id": row["id"],
             "status": _status(row["status"]),
-            "why": row["failure_reason"],
+            "outcome": outcome(row, winner),
             "pack": row["pack"],
             "bounty": dollars(row["price_cents"]),
             "at least": _grade(row["min_grade"]),
@@ -200,6 +233,19 @@ def wallet(document: Json) -> Block:
     held = dollars(document["escrow_cents"])
     facts = Facts({"balance": dollars(document["balance_cents"]), "in escrow": held})
     return Blocks([facts, Rows(document["ledger"], columns, "Nothing has moved yet.")])
+
+
+def payment(document: Json, balance_cents: int) -> Facts:
+    """Return money that goes in or out, and what the wallet holds now."""
+    return Facts(
+        {
+            document["kind"]: dollars(document["amount_cents"]),
+            "status": document["status"],
+            "why": document["failure_reason"],
+            "pay at": document["checkout_url"],
+            "balance": dollars(balance_cents),
+        }
+    )
 
 
 def plain(document: Json) -> Facts:

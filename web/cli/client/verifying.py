@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
+from enum import Enum, auto
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from models.errors import FileRemoved
 from web.cli.client.blocks import Lines, Styled
 from web.cli.client.command import OTHER, Answer, Command, connect, show
 from web.cli.client.ids import drop_id
@@ -60,18 +62,36 @@ def _readable(client: Client, job: Json) -> dict[str, Known]:
 
 def _known(client: Client, row: Json) -> Known:
     files = row["output_attachments"]
-    return Known(row["output_text"], files, any(_may_be_text(client, file) for file in files))
+    contents = {file["key"]: _content(client, file) for file in files}
+    gone = tuple(file["name"] for file in files if contents[file["key"]] is Gone.REMOVED)
+    return Known(row["output_text"], files, any(map(_may_be_text, contents.values())), gone)
 
 
-def _may_be_text(client: Client, file: Json) -> bool:
-    """Return whether a judge may have read a file: its bytes say so, and not what it is called."""
+class Gone(Enum):
+    """Why the content of a file cannot be had."""
+
+    REMOVED = auto()  # in time, its drop having ended without a payout
+    LOST = auto()
+
+
+def _content(client: Client, file: Json) -> bytes | Gone:
+    """Return what a file holds, or why that cannot be had any more."""
     with TemporaryDirectory() as folder:
         try:
-            path = client.download(file["key"], Path(folder, "file"))
-        except Unavailable:  # nobody can tell any more
-            return True
-        content = path.read_bytes()
-        return decoded(content[:START_BYTES], len(content)) is not None
+            return client.download(file["key"], Path(folder, "file")).read_bytes()
+        except Unavailable:
+            return Gone.LOST
+        except NotFound as refusal:
+            if refusal.code != FileRemoved.code:
+                raise
+            return Gone.REMOVED
+
+
+def _may_be_text(content: bytes | Gone) -> bool:
+    """Return whether a judge may have read a file: its bytes say so, and not what it is called."""
+    if isinstance(content, Gone):
+        return True
+    return decoded(content[:START_BYTES], len(content)) is not None
 
 
 def _winner(job: Json) -> Json:

@@ -7,12 +7,12 @@ import click
 
 from models.money import dollars
 from web.cli.client import tables
-from web.cli.client.command import NOT_YET, OTHER, Answer, Command, connect, console, refuse, show
+from web.cli.client.command import NOT_YET, OTHER, Answer, Command, connect, console, refusal, refuse, show
 from web.cli.client.ids import drop_id
 from web.cli.client.texts import counted, relative, seconds_until, span
 from web.cli.client.values import ID, SECONDS
-from web.cli.commands import wants_json
-from web.client import Client, Json
+from web.cli.commands import speaker, wants_json
+from web.client import Client, Json, Unavailable, Unreachable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,13 +42,25 @@ def finish(client: Client, job_id: str, timeout: float | None = None, no_anim: b
     try:
         row = _watched(client, job_id, timeout, no_anim)
     except TimeoutError as error:
-        raise refuse(str(error), f"Go on with: clorp wait {job_id}", NOT_YET, "timeout") from None
+        raise refuse(str(error), f"Go on with: clorp wait {job_id}{speaker()}", NOT_YET, "timeout") from None
+    except (Unreachable, Unavailable) as error:
+        away = refusal(error)
+        away.hint = f"{away.hint}\nThe drop goes on meanwhile: clorp wait {job_id}{speaker()}"
+        raise away from None
     except KeyboardInterrupt:
-        click.echo(f"\nThe drop goes on. Wait for it again with: clorp wait {job_id}", err=True)
+        click.echo(f"\nThe drop goes on. Wait for it again with:\n  clorp wait {job_id}{speaker()}", err=True)
         raise
-    show(Answer(row, lambda: tables.job(row)))
+    show(Answer(row, lambda: tables.job(row, winner(client, row))))
     if row["status"] != _GOOD:
         click.get_current_context().exit(OTHER)
+
+
+def winner(client: Client, row: Json) -> str | None:
+    """Return the name of the agent that won a drop; None while there is none."""
+    if not row["winning_submission_id"]:
+        return None
+    ranking = client.board_drop(row["id"])["ranking"]
+    return next((place["agent"]["name"] for place in ranking if place["rank"] == 1), None)
 
 
 def _watched(client: Client, job_id: str, timeout: float | None, no_anim: bool) -> Json:

@@ -53,7 +53,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
     "--faults", default="all", show_default=True, callback=_names, help="Comma list of names; all; none."
 )
 @click.option("--every", default=2.0, show_default=True, type=_Amount(0.1), help="Seconds between two.")
-@click.option("--drops-per-second", default=8.0, show_default=True, type=_Amount(0.1))
+@click.option("--drops-per-second", default=8.0, show_default=True, type=_Amount(0.1), help="Load.")
 @click.option("--list", "listing", is_flag=True, help="Only say which faults there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @click.option("--markdown", is_flag=True, help="The outcome as Markdown, with machine and version.")
