@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.workers.processes import PATIENCE_SECONDS
+from tests.workers.processes import PATIENCE_SECONDS, signals_for_children
 from web.cli import main
 from web.cli.commands import Command, Group
 
@@ -171,14 +171,15 @@ def test_ctrl_c_while_it_still_imports_ends_it_quietly(tmp_path):
 def in_shell(command: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a line as a shell does."""
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    return subprocess.run(
-        ["bash", "-c", command],
-        env={"HOME": str(home), "PATH": path, **env},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    with signals_for_children():
+        return subprocess.run(
+            ["bash", "-c", command],
+            env={"HOME": str(home), "PATH": path, **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
 
 
 def test_help_wants_nothing_slow():

@@ -23,22 +23,29 @@ def until(what: str, condition: Callable[[], object], seconds: float = PATIENCE_
 
 @contextmanager
 def child(argv: Sequence[object], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
-    """Run a process that a signal ends, as one that was started in a terminal; killed with the block.
+    """Run a process that a signal ends, as one that was started in a terminal; killed with the block."""
+    with signals_for_children():
+        process = subprocess.Popen([str(word) for word in argv], **options)
+    with process, ended(process):
+        yield process
+
+
+@contextmanager
+def signals_for_children() -> Iterator[None]:
+    """Let what is started in the block hear signals.
 
     A shell starts what runs in its background with SIGINT ignored, `nohup` does it with SIGHUP, and children
     inherit that: a program like that would not notice what a test sends it.
     """
     ours = {number: signal.getsignal(number) for number in _ENDING}
-    deaf = [number for number, handler in ours.items() if handler is signal.SIG_IGN]
+    ignored = [number for number, handler in ours.items() if handler is signal.SIG_IGN]
     try:
-        for number in deaf:
+        for number in ignored:
             signal.signal(number, lambda *_: None)  # what is handled here has its default in a new program
-        process = subprocess.Popen([str(word) for word in argv], **options)
+        yield
     finally:
-        for number in deaf:
+        for number in ignored:
             signal.signal(number, signal.SIG_IGN)
-    with process, ended(process):
-        yield process
 
 
 @contextmanager

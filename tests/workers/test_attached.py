@@ -193,7 +193,7 @@ def test_the_hash_of_what_went_in_covers_the_files():
     before = assignment(job_id).input_hash
     assert assignment(job_id).input_hash == before
     for change in ("name = 'b.md'", "content_type = 'text/plain'", "sha256 = '\\x00'"):
-        sql(f"UPDATE uploads SET {change}")
+        sql(f"SET LOCAL session_replication_role = replica; UPDATE uploads SET {change}")  # past the guard
         after = assignment(job_id).input_hash
         assert after != before
         before = after
