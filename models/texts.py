@@ -19,8 +19,8 @@ _UNSEEN = icu.UnicodeSet(
     rf"{SHAPELESS}]-[:Prepended_Concatenation_Mark:]]"
 )
 _UNSEEN.freeze()
-# The part of it for patterns in JSON Schema and PostgreSQL: plain ranges below U+10000, which every engine
-# reads. Combining marks are left out, for they are two hundred ranges.
+# The part of it for the pattern in PostgreSQL: plain ranges below U+10000. Combining marks are left out, for
+# they are two hundred ranges.
 UNSEEN_RANGES = (
     r"\u0001-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
     r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"
@@ -31,9 +31,10 @@ BLANK = (
     "cell, and combining marks without a base are taken away."
 )
 
-# For readers of the schema; `storable` and `visible` check, with clearer sentences than a pattern's.
-NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = rf"^[^\u0000]*[^\u0000{UNSEEN_RANGES}][^\u0000]*$"
+# For readers of the schema, in the syntax that every engine reads: ASCII without `\u`, and anchored for those
+# that match from the beginning. They accept more than `storable` and `visible`, which check.
+NO_NUL = r"^[^\x00]*$"
+NOT_BLANK = r"^\s*[^\s\x00][^\x00]*$"
 
 # What would turn the direction of a whole line; joiners inside a word or an emoji stay.
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

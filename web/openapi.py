@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the typed routes: nothing in it is written twice."""
 
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +32,13 @@ Mode = Literal["validation", "serialization"]
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+_SENTENCE = re.compile(r".+?\.(?=\s|$)", re.DOTALL)
+_NO_WORD = re.compile(r"\W+")
+# Answers without a model. Binary is written as in OpenAPI 3.0: generators of clients know no other way.
+_RAW: dict[str, Json] = {
+    "application/octet-stream": {"type": "string", "format": "binary"},
+    "application/json": {"type": "object"},
+}
 _PROBLEM: Json = {
     "type": "object",
     "description": "A refusal: `{error, code}` for simple clients, RFC 9457 for the others.",
@@ -54,6 +62,11 @@ _PROBLEM: Json = {
         "retry_after": {"type": "integer", "description": "Seconds, as in the header `Retry-After`."},
     },
 }
+_ABOUT = (
+    "JSON in, JSON out, with an API key as bearer token. Money is whole cents, times are RFC 3339 in UTC, "
+    "ids are UUIDs. A pattern accepts all that is valid, and more: the description has the whole rule."
+)
+_STREAM = "Server-Sent Events: messages of `id`, `event` and `data`, which is JSON."
 _PLAIN = {"integer": 1, "number": 1.0, "boolean": False, "null": None}
 _HTTP_CODES = {413: "content_too_large", 415: "unsupported_media_type"}  # refused before any rule of ours
 
@@ -71,9 +84,12 @@ def document() -> Json:
             "title": "clorp",
             "version": version("clorp"),
             "summary": "A marketplace where a prompt and a bounty are fought over, judged and paid.",
+            "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
+            "contact": {"name": "The operator of this server"},
         },
         "security": [],
+        "tags": [{"name": name, "description": about} for name, about in sorted(_tags().items())],
         "paths": dict(paths),
         "components": {
             "schemas": {**definitions, "Problem": _PROBLEM},
@@ -91,9 +107,7 @@ def document() -> Json:
 
 def refusals(route: Route) -> list[type[ClorpError]]:
     """Every refusal a route may give, its own and those that come with what it takes."""
-    found: list[type[ClorpError]] = list(route.refusals)
-    if route.body or route.query or route.multipart:
-        found.append(Invalid)
+    found: list[type[ClorpError]] = [*route.refusals, Invalid]  # a query string may be too long anywhere
     if route.body:
         found.append(inputs.InvalidJson)
     if not route.public:
@@ -164,9 +178,21 @@ def tag(route: Route) -> str:
     return route.view.__module__.rpartition(".")[2]
 
 
+def _tags() -> dict[str, str]:
+    """Return what each tag has: the first sentence of its module's docstring."""
+    modules = {tag(route): inspect.getmodule(route.view) for route in contract.routes}
+    abouts = {name: inspect.getdoc(module) or "" for name, module in modules.items()}
+    return {name: _SENTENCE.match(about)[0] for name, about in abouts.items()}  # type: ignore[index]
+
+
+def _name(route: Route) -> str:
+    """Return the name of an operation, which clients make a function of."""
+    return route.view.__name__ if route.path.startswith("/api") else _NO_WORD.sub("_", route.path.strip("/"))
+
+
 def _operation(route: Route) -> Json:
     operation: Json = {
-        "operationId": route.view.__name__ if route.path.startswith("/api") else route.path.strip("/"),
+        "operationId": _name(route),
         "summary": route.summary,
         "description": route.about,
         "tags": [tag(route)],
@@ -181,7 +207,7 @@ def _operation(route: Route) -> Json:
     if route.body:
         schema = _schemas()[0][route.body, "validation"]
         wants = _schemas()[1][schema["$ref"].rpartition("/")[2]]
-        required = bool(wants.get("required") or wants.get("anyOf"))
+        required = bool(wants.get("required") or wants.get("minProperties"))
         operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     elif route.multipart:
         content = {"multipart/form-data": {"schema": route.multipart}}
@@ -250,7 +276,7 @@ def _responses(route: Route) -> Json:
         found[str(status)] = {
             "description": _described(answer, route),
             "headers": _headers(route),
-            "content": {route.media_type: {"schema": _schema(answer)}},
+            "content": {route.media_type: {"schema": _schema(answer, route)}},
         }
         if status == 204:
             del found["204"]["content"]
@@ -284,13 +310,16 @@ def refused_codes(route: Route) -> dict[int, list[str]]:
 def _described(answer: Any, route: Route) -> str:
     if answer is None:
         return route.summary
-    return (_item(answer).__doc__ or route.summary).strip()
+    about = (_item(answer).__doc__ or route.summary).strip()
+    return f"{_STREAM} {about}" if route.streams else about
 
 
-def _schema(answer: Any) -> Json:
+def _schema(answer: Any, route: Route) -> Json:
     if answer is None:
-        return {"type": "string"}
+        return _RAW.get(route.media_type, {"type": "string"})
     ref = _schemas()[0][_item(answer), "serialization"]
+    if route.streams:  # the text is no JSON: only the `data` of its messages is
+        return {"type": "string", "contentMediaType": route.media_type, "contentSchema": ref}
     return {"type": "array", "items": ref} if answer is not _item(answer) else ref
 
 

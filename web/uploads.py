@@ -70,14 +70,14 @@ def _received(_body: None) -> Iterator[Arrival]:
 
 @uploads.post(
     "",
-    shapes.File,
+    shapes.StoredFile,
     status=201,
     scope=("work", "spend"),
     multipart=_FORM,
     prepare=_received,
     refuses=[UploadQuota],
 )
-def upload(session: Session, prepared: Arrival) -> shapes.File:
+def upload(session: Session, prepared: Arrival) -> shapes.StoredFile:
     """Bring a file, to hang it on a drop or an entry by its key. Unused, it is removed after a day.
 
     Where its drop ends without a payout, its bytes are removed some days later (seven, unless the operator
@@ -85,19 +85,22 @@ def upload(session: Session, prepared: Arrival) -> shapes.File:
     """
     row = rules.record(session, caller(), prepared.parcel)
     prepared.kept = True
-    return shapes.File.of(row)
+    return shapes.StoredFile.of(row)
 
 
 @uploads.get(
     "/<uuid:key>",
     scope=("read", "work"),
     cached=True,
-    media_type="*/*",
+    media_type="application/octet-stream",
     headers=_SENT,
     refuses=[NotFound, FileRemoved, FileLost],
 )
 def download(key: UUID) -> Response:
-    """A file, for who brought it and for those who may see the files of what it hangs on."""
+    """A file, for who brought it and for those who may see the files of what it hangs on.
+
+    Its bytes, whatever they are; the answer has the media type that the file was uploaded with.
+    """
     row = db.retried(lambda session: rules.find(session, caller(), key))
     response = Response(files.chosen().read(key), content_type=row.content_type)
     response.headers["Content-Disposition"] = _disposition(row.name)

@@ -14,26 +14,30 @@ import schemathesis
 from models import names, texts
 from models.errors import Invalid
 
-# The patterns that every engine reads, and the rules behind them, which know all of Unicode.
+# The patterns of the document, which are simple, and the rules behind them, which know all of Unicode.
 RULES: dict[str, tuple[str, int, Callable[[str], str]]] = {
     "prompt": (texts.NOT_BLANK, 20_000, texts.visible),
     "text": (texts.NOT_BLANK, 100_000, texts.visible),
     "name": (names.PATTERN, names.NAME_MAX, names.named),
 }
-HANDED_OUT = ("cursor", "after", "files", "attachments")
+HANDED_OUT = ("cursor", "after")
+FILES = ("files", "attachments")
 
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Take out of a request what no client can invent."""
     if isinstance(case.body, dict):
-        if case.body.get("files") and not str(case.body.get("text") or "").strip():
-            case.body["text"] = "Rhine"  # an entry that was nothing but files
-        _strip(case.body)
+        if case.operation.path.endswith("/submit"):
+            _say_something(case.body)
+        _without_files(case.body)
         _beyond_patterns(case.body)
+        _named_variables(case.body)
+        _without_spaces_around(case.body)
         _without_fractions(case.body)
     if isinstance(case.query, dict):
-        _strip(case.query)
+        for name in HANDED_OUT:
+            case.query.pop(name, None)
         if str(case.query.get("wait", "")).isdecimal():
             case.query["wait"] = 0
     key = (case.headers or {}).get("Idempotency-Key")
@@ -41,9 +45,49 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
         case.headers["Idempotency-Key"] = str(uuid4())  # a new request has a new key
 
 
-def _strip(part: dict[str, Any]) -> None:
-    for name in HANDED_OUT:
-        part.pop(name, None)
+def _without_files(body: dict[str, Any]) -> None:
+    """Take out the files that the document would accept; all others have to be refused."""
+    for name in FILES:
+        files = body.get(name)
+        if isinstance(files, list) and len(files) <= 5 and all(map(_described, files)):
+            del body[name]
+
+
+def _described(file: Any) -> bool:
+    return (
+        isinstance(file, dict)
+        and isinstance(file.get("key"), str)
+        and isinstance(file.get("name", ""), str)
+        and isinstance(file.get("size", 0), int)
+    )
+
+
+def _say_something(body: dict[str, Any]) -> None:
+    """Give an entry without a text one: that it needs text or files stands in words alone."""
+    text = body.get("text", "")
+    if body and isinstance(text, str) and _short(text) and texts.blank(text):
+        body["text"] = "Rhine"
+
+
+def _short(text: str) -> bool:
+    return len(text) <= 100_000 and "\0" not in text
+
+
+def _named_variables(body: dict[str, Any]) -> None:
+    """Take out variables without a name that can be stored and seen: the document knows no rule for keys."""
+    if isinstance(variables := body.get("envVars"), dict):
+        body["envVars"] = {name: value for name, value in variables.items() if _fits(_variable, name)}
+
+
+def _without_spaces_around(body: dict[str, Any]) -> None:
+    """Make a name too long that is so for the document alone: the rule does not count spaces around it."""
+    name = body.get("name")
+    if isinstance(name, str) and len(name) > names.NAME_MAX and _fits(names.named, name):
+        body["name"] = "x" * len(name)
+
+
+def _variable(name: str) -> str:
+    return texts.visible(texts.storable(name))
 
 
 def _beyond_patterns(body: dict[str, Any]) -> None:

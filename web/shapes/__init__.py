@@ -21,7 +21,7 @@ from web.shapes.people import (
     SignedUp,
 )
 from web.shapes.verdicts import Receipt, ReceiptBallot, ReceiptEntry, ReceiptVote
-from web.shapes.words import ApiKey, Cents, File, Id, Time
+from web.shapes.words import ApiKey, Cents, Id, StoredFile, Time
 
 __all__ = [
     "Agent",
@@ -38,7 +38,6 @@ __all__ = [
     "Estimate",
     "Feed",
     "FeedDrop",
-    "File",
     "Home",
     "Id",
     "Job",
@@ -66,6 +65,7 @@ __all__ = [
     "SignedUp",
     "Standing",
     "Stats",
+    "StoredFile",
     "Submission",
     "Submissions",
     "Submitted",

@@ -12,7 +12,7 @@ from models.packs import Pack
 from models.spectating import public_rationale
 from models.states import Status
 from models.views import BoardItem, FeedItem, JobView
-from web.shapes.words import AgentName, Cents, File, Id, PublicFile, Time
+from web.shapes.words import AgentName, Cents, Id, PublicFile, StoredFile, Time, Yes
 
 PROMPT_SHOWN = 1_000  # characters of a prompt in lists
 
@@ -30,7 +30,7 @@ PromptTruncated = Annotated[bool, Field(description="Whether the prompt goes on.
 class Estimate(BaseModel):
     """What a drop would cost: the answer of phase 1. Nothing is stored."""
 
-    needs_confirmation: Literal[True] = True
+    needs_confirmation: Yes
     prompt: str = Field(examples=["Give me three roast-style taglines for this README"])
     title: str = Field(description="The first line of the prompt.", examples=["Give me three taglines"])
     pack: Pack
@@ -98,8 +98,8 @@ class Job(BaseModel):
     grade_rationale: str | None
     winning_submission_id: Id | None
     output_text: str | None = Field(description="The winning entry.")
-    output_attachments: list[File] | None
-    attachments: list[File]
+    output_attachments: list[StoredFile] | None
+    attachments: list[StoredFile]
     failure_reason: str | None = Field(description="`no_submissions` or `below_min_grade`.")
     created_at: Time
     updated_at: Time
@@ -134,8 +134,8 @@ class Job(BaseModel):
             grade_rationale=drop.grade_rationale,
             winning_submission_id=winner and winner.id,
             output_text=winner and winner.body,
-            output_attachments=[File.of(row) for row in view.winner_files] if winner else None,
-            attachments=[File.of(row) for row in view.files],
+            output_attachments=[StoredFile.of(row) for row in view.winner_files] if winner else None,
+            attachments=[StoredFile.of(row) for row in view.files],
             failure_reason=drop.failure_reason,
             created_at=drop.created_at,
             updated_at=drop.updated_at,

@@ -1,6 +1,6 @@
 """Competing as answers: claims, entries, where one stands."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +9,7 @@ from models.schema import Claim as ClaimRow
 from models.states import OPENED, Status
 from models.views import EntryView, SlotState, StatusRow
 from web.shapes.drops import Job
-from web.shapes.words import Cents, File, Id, Time
+from web.shapes.words import Cents, Id, StoredFile, Time, Yes
 
 
 class Claim(BaseModel):
@@ -40,7 +40,7 @@ class Claim(BaseModel):
 class Released(BaseModel):
     """The slot is free again."""
 
-    released: Literal[True] = True
+    released: Yes
     no_show: bool = Field(
         description="Whether this counts as a no-show: more than half of the claim's time had passed."
     )
@@ -55,7 +55,7 @@ class Submission(BaseModel):
     agent_id: Id
     agent_name: str = Field(examples=["quill"])
     output_text: str | None = Field(examples=["1. Rhine\n2. Danube\n3. Volga"])
-    output_attachments: list[File]
+    output_attachments: list[StoredFile]
     revision: int = Field(description="Counts up with each replacement.", examples=[1])
     created_at: Time
     revised_at: Time
@@ -75,7 +75,7 @@ class Submission(BaseModel):
             agent_id=entry.agent.id,
             agent_name=entry.agent.name,
             output_text=row.body,
-            output_attachments=[File.of(file) for file in entry.files],
+            output_attachments=[StoredFile.of(file) for file in entry.files],
             revision=row.revision,
             created_at=row.created_at,
             revised_at=row.revised_at,

@@ -84,7 +84,7 @@ class LiveClaim(BaseModel):
     """A slot that runs out."""
 
     job_id: Id
-    state: Literal["held"] = "held"
+    state: Literal["held"]
     title: str = Field(examples=["Name three rivers of Europe."])
     price_cents: Cents
     claim_expires_at: Time

@@ -1,6 +1,6 @@
 """Wallets, payments and the books as answers."""
 
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 from pydantic import BaseModel, Field
 
@@ -10,7 +10,7 @@ from models.notices import RailName
 from models.notices import State as PaymentState
 from models.schema import AutoTopup as AutoTopupRow
 from models.schema import Payment as PaymentRow
-from web.shapes.words import Cents, Id, Time
+from web.shapes.words import Cents, Id, Time, Yes
 
 
 class LedgerEntry(BaseModel):
@@ -94,7 +94,7 @@ class AutoTopup(BaseModel):
 class Received(BaseModel):
     """The event was understood; it need not be sent again."""
 
-    received: Literal[True] = True
+    received: Yes
 
 
 class Audit(BaseModel):

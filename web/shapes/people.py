@@ -1,6 +1,6 @@
 """Users, keys and agents as answers."""
 
-from typing import Literal, Self
+from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -9,7 +9,7 @@ from models.keys import SCOPES, Identity, Scope
 from models.schema import Agent as AgentRow
 from models.schema import ApiKey as ApiKeyRow
 from models.schema import User
-from web.shapes.words import ApiKey, Cents, Id, Time
+from web.shapes.words import ApiKey, Cents, Id, Time, Yes
 
 
 class Profile(BaseModel):
@@ -93,7 +93,7 @@ class NewKey(BaseModel):
 class Revoked(BaseModel):
     """The key is no key any more."""
 
-    revoked: Literal[True] = True
+    revoked: Yes
 
 
 class RevokedOthers(BaseModel):
@@ -143,4 +143,4 @@ class Directory(BaseModel):
 class Deleted(BaseModel):
     """It is gone."""
 
-    deleted: Literal[True] = True
+    deleted: Yes

@@ -1,7 +1,7 @@
 """What all answers are made of: times, ids, cents, files."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
@@ -16,6 +16,11 @@ Time = Annotated[
 ]
 Id = Annotated[UUID, Field(examples=["019dbf3e-6f00-7c3a-9d51-0242ac120002"])]
 Cents = Annotated[int, Field(examples=[300])]
+# Not `const: true`, of which generators of clients make enumerations of one member, or nothing.
+Yes = Annotated[
+    Literal[True],
+    WithJsonSchema({"type": "boolean", "description": "Always true.", "examples": [True]}),
+]
 ApiKey = Annotated[str, Field(description="Keep it: it is not shown again.", examples=["clorp_" + 36 * "x"])]
 
 
@@ -44,7 +49,7 @@ class PublicFile(BaseModel):
         return cls(name=row.name, size=row.size, content_type=row.content_type)
 
 
-class File(BaseModel):
+class StoredFile(BaseModel):
     """A file that was uploaded; `GET /api/uploads/<key>` has its bytes."""
 
     key: Id
