@@ -80,7 +80,7 @@ def test_the_pattern_says_what_json_schema_can_say():
     assert PATTERN.isascii()
     assert Called.model_json_schema()["properties"]["name"]["pattern"] == PATTERN
     refused = [name for name in NO_NAMES if len(name) <= NAME_MAX and not re.search(PATTERN, name)]
-    assert {"", " ", "\u3164", "\u2800", "a\u200bb", "a\nb", "a\0b"} & NO_NAMES.keys() <= set(refused)
+    assert {"", " ", "a\nb", "a\0b"} & NO_NAMES.keys() <= set(refused)
 
 
 def test_each_character_is_a_name_or_is_refused_for_a_reason():
