@@ -35,7 +35,7 @@ NO_SHOW_PAUSE = timedelta(minutes=10)
 
 
 class Entry(BaseModel):
-    """What a competitor hands in: a text that is not blank, or at least one file, or both."""
+    """An entry, as its competitor submits it: a text that is not blank, or at least one file, or both."""
 
     model_config = ConfigDict(
         strict=True,

@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is made: with its session defaults, be there a pooler in between or not.
+"""Connections to PostgreSQL that begin with the same session defaults, directly or through a pooler.
 
 PostgreSQL itself takes the defaults with the connection. A pooler refuses that, or drops it, and lends one
 session to many clients, so that nothing can be set in it; there the defaults of the role count, which
@@ -21,7 +21,9 @@ _REFUSED = "unsupported startup parameter"  # PgBouncer; an error while connecti
 
 
 class Pooler(Enum):
-    """What lies between this program and PostgreSQL."""
+    """The kinds of pooler between this program and PostgreSQL: none, or one that lends whole sessions or only
+    transactions.
+    """
 
     NONE = "none"
     SESSION = "session"
@@ -37,14 +39,14 @@ def engine(url: str, defaults: Mapping[str, str], **options: Any) -> Engine:
         options: of SQLAlchemy's engine.
     """
     escaped = {name: value.replace(" ", r"\ ") for name, value in defaults.items()}
-    given = " ".join(f"-c {name}={value}" for name, value in escaped.items())
-    made = create_engine(
+    flags = " ".join(f"-c {name}={value}" for name, value in escaped.items())
+    new_engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
-        connect_args={"application_name": APPLICATION, "options": given},
+        connect_args={"application_name": APPLICATION, "options": flags},
         **options,
     )
-    event.listen(made, "do_connect", _Connecting())
-    return made
+    event.listen(new_engine, "do_connect", _Connecting())
+    return new_engine
 
 
 class _Connecting:
@@ -67,7 +69,7 @@ class _Connecting:
 
 
 def pooler(url: str) -> Pooler:
-    """Return what lies between: a pooler lends one session of PostgreSQL to several connections in turn.
+    """Return the kind of pooler at a URL, told by which sessions of PostgreSQL two connections get.
 
     Two connections are made, and the second one gets the session of the first where that has gone back to
     the pool with its transaction.
@@ -75,13 +77,14 @@ def pooler(url: str) -> Pooler:
     Raises:
         DBAPIError: PostgreSQL cannot be asked.
     """
-    made = engine(url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT")  # each question is a transaction
-    with made.connect() as first:
+    # Each query is a transaction of its own.
+    unpooled = engine(url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with unpooled.connect() as first:
         announced = first.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
         session = _session_of(first)
         if session == announced:
             return Pooler.NONE
-        with made.connect() as second:
+        with unpooled.connect() as second:
             shared = _session_of(second) == session
         shared = shared or _session_of(first) != session
         return Pooler.TRANSACTION if shared else Pooler.SESSION

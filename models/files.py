@@ -270,12 +270,12 @@ _KINDS = {
 
 def _cause(error: Exception) -> str:
     """Return in a few words what went wrong, without addresses and credentials."""
-    told = str(error)
-    if code := _CODE.search(told):
+    words = str(error)
+    if code := _CODE.search(words):
         return code[1]
-    if status := _STATUS.search(told):
+    if status := _STATUS.search(words):
         return f"HTTP {status[1]}"
-    return next((words for kind, words in _KINDS.items() if kind in told), type(error).__name__)
+    return next((cause for kind, cause in _KINDS.items() if kind in words), type(error).__name__)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -38,9 +38,14 @@ _LATE = text("""
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer, with a sentence for people. `needed`: no drop is settled without it.
+    """The result of one check of the system.
 
-    `reason`: the words of the server that refused. They may name hosts and roles, so `/readyz` has them not.
+    Attributes:
+        name: of what was checked, such as `redis`.
+        ok: whether it works.
+        detail: what was found, as a sentence for people.
+        needed: whether drops are settled only while it works.
+        reason: the words of a server that refused. They may name hosts and roles: `/readyz` leaves them out.
     """
 
     name: str
@@ -180,10 +185,10 @@ def _queue(queue: str, seconds: float | None) -> Check:
 
 
 def differing(session: Session) -> list[str]:
-    """Return what this session should begin with and does not, each as `name value`."""
+    """Return the parameters of this session that differ from `db.session_defaults`, as `name value`."""
     wanted = db.session_defaults()
-    asked = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
-    rows = session.execute(asked, {"names": list(wanted)})
+    query = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+    rows = session.execute(query, {"names": list(wanted)})
     return [f"{name} {setting}" for name, setting in rows if setting != wanted[name]]
 
 
@@ -198,9 +203,9 @@ _LACKING = text("""
 
 
 def lacking(session: Session, making: bool) -> list[str]:
-    """Return the rights that our role lacks; `making`: those that `clorp migrate` wants, too."""
-    asked = {"making": making, "tables": list(Base.metadata.tables)}
-    return list(session.scalars(_LACKING, asked))
+    """Return the rights that this session's role lacks; with `making` those for `clorp migrate`, too."""
+    parameters = {"making": making, "tables": list(Base.metadata.tables)}
+    return list(session.scalars(_LACKING, parameters))
 
 
 def places(session: Session) -> int:

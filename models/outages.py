@@ -1,4 +1,4 @@
-"""Trouble that lasts: logged once when it begins and once when it is over, however many notice it."""
+"""Outages of a service: each is logged when it begins and when it is over, however many callers meet it."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ QUIET_SECONDS = 10.0  # an outage that begins so soon after the one before is no
 
 
 class Outage:
-    """A time in which something does not answer, as this process knows it."""
+    """Whether a service answers, as far as this process knows; logs each change."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -21,11 +21,11 @@ class Outage:
 
     @property
     def lasting(self) -> bool:
-        """Whether it did not answer when it was last asked."""
+        """Whether the service did not answer when it was last called."""
         return self._begun is not None
 
     def notice(self, why: str) -> None:
-        """Note that it does not answer."""
+        """Record that the service does not answer, and log it where that is new."""
         with self._guard:
             if self._begun is not None:
                 return
@@ -35,7 +35,7 @@ class Outage:
             logger.warning("%s does not answer (%s); this is said once until it does", self._what, why)
 
     def over(self) -> None:
-        """Note that it answers."""
+        """Record that the service answers, and log it where an outage was logged."""
         if self._begun is None:
             return
         with self._guard:

@@ -1,4 +1,4 @@
-"""Trouble that lasts and is met by every request: told when it begins, not each time."""
+"""Faults that every request meets while they last: one is to be logged when it begins, not each time."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ SPELLS_MAX = 100  # that are remembered; what is forgotten is told once more
 
 
 class Spells:
-    """What troubles this process is in; for any number of threads."""
+    """Tells the first occurrence of a fault from those that follow it. Safe to use from several threads."""
 
     def __init__(self, seconds: float = SPELL_SECONDS) -> None:
         self._seconds = seconds
@@ -17,7 +17,7 @@ class Spells:
         self._met: dict[Hashable, float] = {}  # trouble → when it was last met, the latest at the end
 
     def begins(self, trouble: Hashable) -> bool:
-        """Note that this trouble was met; whether a spell of it begins with that."""
+        """Record an occurrence of a fault; return whether it is the first, or the first for `seconds`."""
         now = time.monotonic()
         with self._guard:
             last = self._met.pop(trouble, None)

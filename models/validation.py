@@ -1,4 +1,4 @@
-"""What is wrong with a value, in plain English: pydantic's errors as the ends of sentences."""
+"""Messages in plain English for the errors that pydantic finds in a value."""
 
 from typing import Any
 

@@ -50,8 +50,8 @@ def rights(migrated: bool) -> Check:
     with db.transaction() as session:
         lacking = health.lacking(session, making=not migrated)
     more = f" and {len(lacking) - RIGHTS_SHOWN} more" if len(lacking) > RIGHTS_SHOWN else ""
-    told = f"lacks {', '.join(lacking[:RIGHTS_SHOWN])}{more}" if lacking else "the role has all"
-    return Check("rights", not lacking, told)
+    detail = f"lacks {', '.join(lacking[:RIGHTS_SHOWN])}{more}" if lacking else "the role has all"
+    return Check("rights", not lacking, detail)
 
 
 def _pooler(between: Pooler) -> Check:

@@ -16,6 +16,7 @@ from web.cli.client.command import (
     Answer,
     Command,
     Group,
+    client_of,
     confirm,
     connect,
     interactive,
@@ -53,22 +54,22 @@ def login(key: str | None, signup: str | None, replace: bool) -> Answer:
     held = credentials.read().profiles.get(profile.name)
     if signup is not None:
         _require_free(held, replace, _elsewhere(signup, api_url))
-        told = _client(profile).signup(signup)
-        new_key, shown = told["api_key"], {"api key": told["api_key"]}
+        user = client_of(profile).signup(signup)
+        new_key, shown = user["api_key"], {"api key": user["api_key"]}
     else:
         new_key, shown = _key(key, profile.api_url), {}
-        told = _checked(Profile(profile.name, profile.api_url, new_key))
+        user = _checked(Profile(profile.name, profile.api_url, new_key))
         if held and (held.user, credentials.same(held.api_url)) != (
-            told["name"],
+            user["name"],
             credentials.same(profile.api_url),
         ):
-            _require_free(held, replace, f"clorp login --profile {credentials.free_name(told['name'])}")
-    credentials.keep(Profile(profile.name, profile.api_url, new_key, told["name"]))
-    facts = {"logged in as": told["name"], "at": profile.api_url, "profile": profile.name, **shown}
+            _require_free(held, replace, f"clorp login --profile {credentials.free_name(user['name'])}")
+    credentials.keep(Profile(profile.name, profile.api_url, new_key, user["name"]))
+    facts = {"logged in as": user["name"], "at": profile.api_url, "profile": profile.name, **shown}
     facts["key in"] = str(credentials.path())
     if shown:
         facts["note"] = "The key is shown only now, and is the only way to this user's wallet: keep a copy."
-    return Answer(told, lambda: Facts(facts))
+    return Answer(user, lambda: Facts(facts))
 
 
 @click.command(cls=Command, examples=("clorp logout", "clorp logout --profile bob -y"))
@@ -112,8 +113,8 @@ def use_(name: str) -> Answer:
 def whoami() -> Answer:
     """Show the user that the commands speak for, and the balance."""
     client = connect()
-    told = client.whoami()
-    return Answer(told, lambda: tables.plain({**told, "server": client.api_url}))
+    user = client.whoami()
+    return Answer(user, lambda: tables.plain({**user, "server": client.api_url}))
 
 
 def _list() -> Answer:
@@ -177,7 +178,7 @@ def _key(given: str | None, server: str) -> str:
 
 def _checked(profile: Profile) -> Json:
     try:
-        return _client(profile).whoami()
+        return client_of(profile).whoami()
     except AuthError:
         raise refuse(
             f"{profile.api_url} does not know this key.",
@@ -185,11 +186,3 @@ def _checked(profile: Profile) -> Json:
             AUTH,
             "unauthenticated",
         ) from None
-
-
-def _client(profile: Profile) -> Client:
-    try:
-        made = Client(profile.api_url, profile.api_key)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    return click.get_current_context().with_resource(made)

@@ -75,12 +75,12 @@ def claim(job_id: str, agent: str | None) -> Answer:
     """Take a slot in a drop, or refresh yours."""
     client = connect()
     row = client.claim(drop_id(client, job_id), agent_id=named(client, agent))
-    told = {"claimed": row["job_id"], "entry due": Moment(row["expires_at"])}
+    facts = {"claimed": row["job_id"], "entry due": Moment(row["expires_at"])}
     next_steps = {
         "the task": f"clorp view {row['job_id']}{speaker()}",
         "then": f"clorp submit {row['job_id']} FILE{speaker()}",
     }
-    return Answer(row, lambda: Facts({**told, **next_steps}))
+    return Answer(row, lambda: Facts({**facts, **next_steps}))
 
 
 @click.command(cls=Command, examples=("clorp release 01a22147-8f6b", "clorp release 01a22147-8f6b --json"))
@@ -146,10 +146,10 @@ def _released(document: Json) -> str:
 
 def _handed_in(document: Json) -> Facts:
     entry, ranking = document["submission"], document.get("ranking")
-    told = {"handed in": entry["job_id"], "revision": entry["revision"]}
+    facts = {"handed in": entry["job_id"], "revision": entry["revision"]}
     if ranking:
-        told["window"] = f"closed by this entry; {dollars(ranking['job']['payout_cents'])} for the winner"
-    return Facts({**told, "next": f"clorp view {entry['job_id']} --mine{speaker()}"})
+        facts["window"] = f"closed by this entry; {dollars(ranking['job']['payout_cents'])} for the winner"
+    return Facts({**facts, "next": f"clorp view {entry['job_id']} --mine{speaker()}"})
 
 
 def _watch(client: Client, query: Json, no_anim: bool) -> None:

@@ -185,13 +185,22 @@ def connect(*, key_wanted: bool = True) -> Client:
         where = f"{profile.api_url} as the profile {profile.name}"
         hint = _NO_KEY.format(speaker=speaker())
         raise refuse(f"You are not logged in to {where}.", hint, AUTH, "unauthenticated")
+    client = client_of(profile)
+    click.get_current_context().meta[_SPEAKER] = profile if profile.api_key else None
+    return client
+
+
+def client_of(profile: Profile) -> Client:
+    """Return the client of a profile; it is closed when the command ends.
+
+    Raises:
+        click.UsageError: its address or its key cannot be used.
+    """
     try:
-        made = Client(profile.api_url, profile.api_key, on_ignored=_warn_of_ignored)
+        client = Client(profile.api_url, profile.api_key, on_ignored=_warn_of_ignored)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    context = click.get_current_context()
-    context.meta[_SPEAKER] = profile if profile.api_key else None
-    return context.with_resource(made)
+    return click.get_current_context().with_resource(client)
 
 
 def _warn_of_ignored(names: str) -> None:

@@ -185,8 +185,8 @@ def _how_to_pay(details: Json) -> str:
 
 def _posted(row: Json, word: str = "posted") -> Any:
     closes = Moment(row["window_closes_at"])
-    told = {word: row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
-    return Facts({**told, "next": f"clorp wait {row['id']}{speaker()}"})
+    facts = {word: row["id"], "bounty": dollars(row["price_cents"]), "closes": closes}
+    return Facts({**facts, "next": f"clorp wait {row['id']}{speaker()}"})
 
 
 def _called_off(row: Json) -> str:

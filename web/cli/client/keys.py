@@ -44,8 +44,8 @@ def create(name: str, scopes: tuple[str, ...]) -> Answer:
 def rotate(key_id: str) -> Answer:
     """Make a key in place of an old one, shown only this once; then `clorp login` with it."""
     client = connect()
-    made = client.rotate_key(_whole(client, key_id))
-    return Answer(made, lambda: tables.plain(made))
+    key = client.rotate_key(_whole(client, key_id))
+    return Answer(key, lambda: tables.plain(key))
 
 
 @keys.command(examples=("clorp keys revoke 01a22147-8f6b", "clorp keys revoke --others"))
